@@ -1,0 +1,118 @@
+// Every bound of the program as a named constant with a unit, in one place; `sluice limits` prints this list. Limits that a
+// user may move live in the configuration, with their defaults in model/defaults.ts.
+
+export interface Limit {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly meaning: string;
+}
+
+const all: Limit[] = [];
+
+function limit(name: string, value: number, unit: string, meaning: string): number {
+  all.push({ name, value, unit, meaning });
+  return value;
+}
+
+/** Every limit in the order of definition. */
+export const limits: readonly Limit[] = all;
+
+export const workersMax = limit("workersMax", 64, "processes", "worker processes");
+export const listenersMax = limit("listenersMax", 256, "listeners", "listener rows in the shared counters");
+export const endpointRowsMax = limit(
+  "endpointRowsMax",
+  8192,
+  "endpoints",
+  "endpoint rows in the shared columns, all pools together",
+);
+export const headBytesMax = limit(
+  "headBytesMax",
+  1024 * 1024,
+  "bytes",
+  "largest limits.headBytes a listener may be given",
+);
+export const headersMax = limit("headersMax", 1000, "fields", "largest limits.headers a listener may be given");
+export const targetBytesMax = limit("targetBytesMax", 32 * 1024, "bytes", "request target; longer is 414");
+export const responseHeadBytesMax = limit(
+  "responseHeadBytesMax",
+  256 * 1024,
+  "bytes",
+  "response head of an endpoint; longer is 502",
+);
+export const responseHeadersMax = limit(
+  "responseHeadersMax",
+  1000,
+  "fields",
+  "response header fields of an endpoint; more is 502",
+);
+export const chunkLineBytesMax = limit("chunkLineBytesMax", 256, "bytes", "a chunk-size line with its extensions");
+export const trailerBytesMax = limit("trailerBytesMax", 16 * 1024, "bytes", "trailer section");
+export const interimResponsesMax = limit(
+  "interimResponsesMax",
+  32,
+  "responses",
+  "1xx responses relayed for one request",
+);
+export const leadingEmptyLinesMax = limit(
+  "leadingEmptyLinesMax",
+  1,
+  "lines",
+  "empty lines ignored before a request line (RFC 9112 2.2)",
+);
+export const lingerMs = limit(
+  "lingerMs",
+  2000,
+  "ms",
+  "how long a closing client connection is still read and discarded",
+);
+export const lingerBytesMax = limit(
+  "lingerBytesMax",
+  1024 * 1024,
+  "bytes",
+  "how much a closing client connection may still send",
+);
+export const exchangesMax = limit(
+  "exchangesMax",
+  65536,
+  "exchanges",
+  "requests in progress in one worker; more are answered 503",
+);
+export const retriesMax = limit(
+  "retriesMax",
+  8,
+  "attempts",
+  "endpoints tried for one request, whatever the configuration says",
+);
+export const bodyCopyMax = limit(
+  "bodyCopyMax",
+  16 * 1024,
+  "bytes",
+  "a body piece no longer than this rides in the same write as its head",
+);
+export const logLineBytesMax = limit(
+  "logLineBytesMax",
+  4096,
+  "bytes",
+  "one access-log line; longer fields are cut (PIPE_BUF, so lines never interleave)",
+);
+export const logBufferBytesMax = limit(
+  "logBufferBytesMax",
+  1024 * 1024,
+  "bytes",
+  "access-log bytes waiting in one worker; lines beyond it are dropped and counted",
+);
+export const eventsKept = limit("eventsKept", 256, "events", "health and state changes remembered for status");
+export const listenBacklog = limit(
+  "listenBacklog",
+  4096,
+  "connections",
+  "backlog asked of the kernel for each listening socket",
+);
+export const probeBodyBytesMax = limit(
+  "probeBodyBytesMax",
+  256 * 1024,
+  "bytes",
+  "of a health answer's body that is looked at",
+);
+export const configBytesMax = limit("configBytesMax", 8 * 1024 * 1024, "bytes", "configuration file");

@@ -1,0 +1,116 @@
+// What the outside world is: clock, randomness, timers, network and log, as interfaces. The real ones live in sys/, the
+// simulated ones in test/sim/. Nothing here knows HTTP.
+
+import type { TimerWheel } from "./timer-wheel.ts";
+
+/** Time. Monotonic readings share one origin across all processes of this machine (CLOCK_MONOTONIC). */
+export interface Clock {
+  /** Monotonic milliseconds, fractional; a fresh reading. */
+  nowMs(): number;
+  /** The monotonic milliseconds of the last fresh reading: free, and at most one event old. */
+  readonly cachedMs: number;
+  /** Milliseconds since the Unix epoch. For logs and dates, never for intervals. */
+  wallMs(): number;
+}
+
+/** Randomness. Not for secrets. */
+export interface Rng {
+  /** A uniform unsigned 32-bit integer. */
+  u32(): number;
+  /** A uniform integer in [0, bound); bound from 1 to 2^32. */
+  below(bound: number): number;
+}
+
+export const LogLevel = { Debug: 0, Info: 1, Warn: 2, Error: 3 } as const;
+export type LogLevel = (typeof LogLevel)[keyof typeof LogLevel];
+
+/** The operator's log (not the access log): one event a call; never called per request. */
+export interface Log {
+  write(level: LogLevel, event: string, fields?: Readonly<Record<string, string | number | boolean | null>>): void;
+}
+
+/** Why a connection ended or could not be made. Zero is an orderly end. */
+export const Cause = {
+  None: 0,
+  Refused: 1,
+  Reset: 2,
+  TimedOut: 3,
+  Unreachable: 4,
+  NoResources: 5,
+  NotFound: 6,
+  Aborted: 7,
+  Other: 8,
+} as const;
+export type Cause = (typeof Cause)[keyof typeof Cause];
+
+/** A transport connection. One writer, one reader; every method on a closed connection is a harmless no-op. */
+export interface Connection {
+  /** Who hears of this connection's events; may be swapped at any time (an upgrade turns a codec into a tunnel). */
+  events: ConnectionEvents;
+  /** The peer's address as text, an IPv4-mapped IPv6 address as IPv4; "unix:" for unix sockets. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** True from onOpen to onClose. */
+  readonly isOpen: boolean;
+  /**
+   * Offers bytes[start, end) to the kernel. Returns how many were accepted: the rest is the caller's, to be offered again
+   * after onDrain. -1 when the connection is closed. The bytes are not kept.
+   */
+  write(bytes: Uint8Array, start: number, end: number): number;
+  /** Stops onData until resume(). A paused connection does not hear the peer's FIN. */
+  pause(): void;
+  resume(): void;
+  /** Half-close: sends FIN after everything accepted so far; reading goes on. */
+  finish(): void;
+  /** Closes both ways. Only with nothing pending and nothing unread, else the peer may see a reset. */
+  close(): void;
+  /** Closes at once with a reset; also gives up a connect under way. */
+  abort(): void;
+}
+
+/** Callbacks of a connection, in the order onOpen, (onData | onDrain | onFinish)*, onClose exactly once. */
+export interface ConnectionEvents {
+  /** An outgoing connection is established. Never called for accepted connections, which are open from the start. */
+  onOpen(): void;
+  /** Bytes arrived. They are a private copy and may be kept, but must never be written to. */
+  onData(bytes: Uint8Array): void;
+  /** There is room to write again. May come without need. */
+  onDrain(): void;
+  /** The peer sent FIN; writing is still possible. */
+  onFinish(): void;
+  /** The connection is gone. A connect that failed comes here without onOpen. */
+  onClose(cause: Cause): void;
+}
+
+/** Where to connect: a literal IP and port, or a unix path ("\0name" for the abstract kind). */
+export interface Target {
+  readonly ip: string;
+  readonly port: number;
+  readonly unixPath: string | null;
+}
+
+/** A listening socket that is already bound; fd is the descriptor the process owns (or a simulated number). */
+export interface Listening {
+  /** The bound port; 0 for unix sockets. */
+  readonly port: number;
+  /** Stops accepting for now; the kernel's queue keeps waiting clients. */
+  pause(): void;
+  resume(): void;
+  /** Stops accepting for good and closes this process's descriptor. Accepted connections are untouched. */
+  close(): void;
+}
+
+export interface Net {
+  /** Starts accepting on an inherited, bound and listening descriptor. accept returns the events of a new connection. */
+  adopt(fd: number, port: number, accept: (connection: Connection) => ConnectionEvents): Listening;
+  /** Begins a connect. Success is events.onOpen, failure events.onClose; never both, never before connect() returns. */
+  connect(target: Target, events: ConnectionEvents): Connection;
+}
+
+export interface Env {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly timers: TimerWheel;
+  readonly net: Net;
+  readonly log: Log;
+}

@@ -1,0 +1,16 @@
+// What the supervisor sends to its workers: a numbered, validated configuration together with the rows of the shared columns
+// that its listeners and endpoints occupy, and the addresses that host names resolved to. Plain data: it travels as JSON.
+
+import type { Config } from "./config.ts";
+
+export interface Plan {
+  /** Generation number, from 1, growing by 1 with each accepted change. */
+  readonly generation: number;
+  readonly config: Config;
+  /** Listener name -> row in the shared columns; stable for as long as the listener exists. */
+  readonly listenerRows: Readonly<Record<string, number>>;
+  /** Pool name -> endpoint id -> row; stable for as long as that endpoint exists in that pool. */
+  readonly endpointRows: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Row -> IP literal of an endpoint given by host name; null while it does not resolve. IP endpoints are absent. */
+  readonly resolved: Readonly<Record<number, string | null>>;
+}

@@ -1,0 +1,187 @@
+// The layout of the memory that supervisor and workers share: endpoint state, counters per worker, one epoch number. It only
+// lays typed arrays over a buffer it is given (sys/ maps the file; tests pass a plain one). Untouched pages of the file cost nothing.
+//
+// Who writes what: "S" the supervisor alone, "A" anybody with Atomics, "R" anybody, racy by intent, "W" each worker its own row.
+
+import { endpointRowsMax, listenersMax, workersMax } from "../base/limits.ts";
+
+export const Health = { Unknown: 0, Up: 1, Down: 2 } as const;
+export type Health = (typeof Health)[keyof typeof Health];
+export const Admin = { Ready: 0, Drain: 1, Maint: 2 } as const;
+export type Admin = (typeof Admin)[keyof typeof Admin];
+
+/** Latency histogram: buckets per power of two of microseconds; see histogram.ts for the boundaries. */
+export const HISTOGRAM_BUCKETS = 96;
+
+/** Per worker and endpoint row. Order is the field number. */
+export const endpointCounters = [
+  "requests", // exchanges given to the endpoint, retries included
+  "failures", // ended by a failure that blames the endpoint
+  "retries", // exchanges that moved on from this endpoint to another try
+  "connects", // transport connections opened
+  "connectFailures",
+  "reused", // exchanges that rode on a kept connection
+  "bytesSent", // to the endpoint
+  "bytesReceived",
+  "status1xx",
+  "status2xx",
+  "status3xx",
+  "status4xx",
+  "status5xx",
+  "latencyUsSum", // until the response head
+  "idle", // gauge: kept connections of this worker
+  "activeOwn", // gauge: this worker's share of active
+] as const;
+export type EndpointCounter = (typeof endpointCounters)[number];
+
+/** Per worker and listener row. */
+export const listenerCounters = [
+  "accepted",
+  "open", // gauge
+  "requests",
+  "bytesReceived",
+  "bytesSent",
+  "status1xx",
+  "status2xx",
+  "status3xx",
+  "status4xx",
+  "status5xx",
+  "tunnels", // gauge: upgraded connections
+  "badRequests", // refused for breaking RFC 9110/9112
+  "timeouts", // client-side deadlines
+  "clientAborts",
+  "queued", // gauge: exchanges waiting for an endpoint
+  "queueFull",
+  "queueTimeouts",
+  "noEndpoint",
+  "oddities", // strange but harmless things a peer did
+] as const;
+export type ListenerCounter = (typeof listenerCounters)[number];
+
+/** Per worker. */
+export const workerCounters = [
+  "pid",
+  "startedWallMs",
+  "generation",
+  "exchanges", // gauge
+  "exchangesRefused",
+  "logLines",
+  "logDropped",
+  "exceptions",
+  "rssBytes", // gauge, refreshed each second
+  "loopLagMs", // gauge: how late the last tick was
+  "heartbeatMs", // monotonic ms of the last tick
+] as const;
+export type WorkerCounter = (typeof workerCounters)[number];
+
+function numbered<T extends string>(names: readonly T[]): Readonly<Record<T, number>> {
+  return Object.fromEntries(names.map((name, i) => [name, i])) as Record<T, number>;
+}
+/** Field numbers by name: `EC.requests`. */
+export const EC = numbered(endpointCounters);
+export const LC = numbered(listenerCounters);
+export const WC = numbered(workerCounters);
+
+export interface Columns {
+  readonly size: ColumnsSize;
+  /** [0] epoch: bumped (Atomics.add) whenever anything that decides "usable" changes. */
+  readonly control: Int32Array;
+  // Endpoint columns, by row.
+  /** Health (S). */
+  readonly health: Int32Array;
+  /** Admin word (S). */
+  readonly admin: Int32Array;
+  /** Configured weight, 0..1000 (S). */
+  readonly weight: Int32Array;
+  /** Requests in progress, all workers (A). */
+  readonly active: Int32Array;
+  /** Passive failures in the current window (A). */
+  readonly fails: Int32Array;
+  /** Monotonic ms of the first failure of the window (R). */
+  readonly failsSinceMs: Float64Array;
+  /** Monotonic ms until which passive checks keep the endpoint out (R). */
+  readonly heldUntilMs: Float64Array;
+  /** Monotonic ms when health last went from down to up, or a hold ended; 0 = never: no slow start (R). */
+  readonly upSinceMs: Float64Array;
+  /** Decayed average latency in microseconds (R). */
+  readonly latencyUs: Float64Array;
+  readonly latencyAtMs: Float64Array;
+  // Single-writer counters (W).
+  endpoint(worker: number, row: number): Float64Array;
+  /** HISTOGRAM_BUCKETS counts of latency until the response head. */
+  histogram(worker: number, row: number): Float64Array;
+  listener(worker: number, row: number): Float64Array;
+  worker(worker: number): Float64Array;
+}
+
+/** How many rows of each kind a shared memory holds; fixed for its life. */
+export interface ColumnsSize {
+  readonly workers: number;
+  readonly listeners: number;
+  readonly endpoints: number;
+}
+
+/** The largest size the limits allow; a memory file of this size is sparse. */
+export const columnsSizeMax: ColumnsSize = { workers: workersMax, listeners: listenersMax, endpoints: endpointRowsMax };
+
+const controlBytes = 4096;
+const sharedInts = 5;
+const sharedFloats = 5;
+
+/** Bytes of memory that openColumns needs for this size. */
+export function columnsBytes(size: ColumnsSize): number {
+  const perWorker =
+    workerCounters.length +
+    size.listeners * listenerCounters.length +
+    size.endpoints * (endpointCounters.length + HISTOGRAM_BUCKETS);
+  return controlBytes + size.endpoints * (sharedInts * 4 + sharedFloats * 8) + 8 + size.workers * perWorker * 8;
+}
+
+/** Lays the columns over memory from its start. Zero-filled memory is a valid empty state. */
+export function openColumns(memory: ArrayBufferLike, size: ColumnsSize): Columns {
+  const n = size.endpoints;
+  let at = controlBytes;
+  const int = (): Int32Array => {
+    at += n * 4;
+    return new Int32Array(memory, at - n * 4, n);
+  };
+  const ints = [int(), int(), int(), int(), int()] as const;
+  at = Math.ceil(at / 8) * 8;
+  const float = (): Float64Array => {
+    at += n * 8;
+    return new Float64Array(memory, at - n * 8, n);
+  };
+  const floats = [float(), float(), float(), float(), float()] as const;
+  const region = (rows: number, width: number): ((row: number) => Float64Array) => {
+    const start = at;
+    at += rows * width * 8;
+    return (row) => new Float64Array(memory, start + row * width * 8, width);
+  };
+  const workerRow = region(size.workers, workerCounters.length);
+  const listenerRow = region(size.workers * size.listeners, listenerCounters.length);
+  const endpointRow = region(size.workers * n, endpointCounters.length);
+  const histogramRow = region(size.workers * n, HISTOGRAM_BUCKETS);
+  return {
+    size,
+    control: new Int32Array(memory, 0, controlBytes / 4),
+    health: ints[0],
+    admin: ints[1],
+    weight: ints[2],
+    active: ints[3],
+    fails: ints[4],
+    failsSinceMs: floats[0],
+    heldUntilMs: floats[1],
+    upSinceMs: floats[2],
+    latencyUs: floats[3],
+    latencyAtMs: floats[4],
+    endpoint: (w, r) => endpointRow(w * n + r),
+    histogram: (w, r) => histogramRow(w * n + r),
+    listener: (w, r) => listenerRow(w * size.listeners + r),
+    worker: workerRow,
+  };
+}
+
+/** Tells every worker that some endpoint's usability may have changed. */
+export function bumpEpoch(columns: Columns): void {
+  Atomics.add(columns.control, 0, 1);
+}
