@@ -1,0 +1,45 @@
+// The waist of the house: what an exchange sees of a protocol. One HttpStream is one half of a pair (the client's or the
+// endpoint's); a codec implements it, an exchange drives it. Everything is a synchronous call; nothing is copied that need not be.
+
+import type { Scratch } from "../base/bytes.ts";
+import type { Failure } from "../base/failure.ts";
+import type { Head } from "../wire/head.ts";
+
+/** Answer of a send: go on, or stop the source until onDrain. After Closed nothing need be sent: onReset has come or will. */
+export const Flow = { Go: 0, Pause: 1, Closed: 2 } as const;
+export type Flow = (typeof Flow)[keyof typeof Flow];
+
+export interface HttpStream {
+  /** Who hears of what arrives; null drops it. */
+  sink: HttpStreamSink | null;
+  /**
+   * Sends a head with `added` field lines behind its own. last = no body follows. more = sendData follows within this very
+   * call stack, so that head and body may share one write.
+   */
+  sendHead(head: Head, added: Scratch, last: boolean, more: boolean): Flow;
+  /** Sends body bytes[start, end) (possibly none); last = the message ends here. The bytes may be kept, not changed. */
+  sendData(bytes: Uint8Array, start: number, end: number, last: boolean): Flow;
+  /** Sends trailers and ends the message. */
+  sendTrailers(head: Head): Flow;
+  /** Stops and restarts what arrives. Bytes already here are held back. */
+  pause(): void;
+  resume(): void;
+  /** Gives the stream up. No callback follows. */
+  reset(failure: Failure): void;
+  /** May the coding of the arriving body be passed to `target` as it stands? Asked once, right after heads were exchanged. */
+  forward(target: HttpStream): boolean;
+  /** True if sendData takes chunked coding as it stands (the sender has been told so by forward). */
+  takesRawChunks(): boolean;
+}
+
+export interface HttpStreamSink {
+  /** A head; last = no body; more = body bytes follow in this call stack. An interim response (1xx) comes here too. */
+  onHead(head: Head, last: boolean, more: boolean): void;
+  onData(bytes: Uint8Array, start: number, end: number, last: boolean): void;
+  /** Trailers; the message ends here. */
+  onTrailers(head: Head): void;
+  /** What was sent has gone out: a paused source may go on. */
+  onDrain(): void;
+  /** The stream is gone before its message was whole. */
+  onReset(failure: Failure): void;
+}

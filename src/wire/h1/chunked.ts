@@ -1,0 +1,193 @@
+// Decoder of the chunked transfer coding (RFC 9112 7.1), strict: hexadecimal size without white space, CRLF only, bounded
+// extensions, bounded trailers. It gives out either the data alone or, in raw mode, the validated coding itself, which may then
+// be passed on as it stands; chunk extensions are left out in both.
+
+import { chunkLineBytesMax, trailerBytesMax } from "../../base/limits.ts";
+import { HeadBuffer } from "./head-buffer.ts";
+import { hexValue, kind, VCHAR } from "./tables.ts";
+
+const State = {
+  Size: 0, // first digit of a chunk size
+  SizeMore: 1,
+  Extension: 2,
+  SizeLf: 3,
+  Data: 4,
+  DataCr: 5,
+  DataLf: 6,
+  End: 7, // after the last-chunk line: CR of the end, or a trailer
+  EndLf: 8,
+  Trailers: 9,
+  Done: 10,
+  Bad: 11,
+} as const;
+type State = (typeof State)[keyof typeof State];
+
+const CR = 13;
+const LF = 10;
+const SEMICOLON = 59;
+const sizeDigitsMax = 13; // 2^52 - 1: exact in a double
+
+export interface ChunkSink {
+  /** Body bytes (raw coding in raw mode); last = the message ends here, without trailers. False stops the decoder. */
+  onChunkBytes(bytes: Uint8Array, start: number, end: number, last: boolean): boolean;
+  /** The trailer section, up to and including its empty line; the message ends here. */
+  onChunkTrailers(section: Uint8Array, length: number): void;
+}
+
+export class ChunkedDecoder {
+  private state: State = State.Size;
+  private left = 0;
+  private digits = 0;
+  private lineBytes = 0;
+  private trailers: HeadBuffer | null = null;
+  /** Give out the coding itself instead of the data. May be set before the first byte only. */
+  raw = false;
+
+  get done(): boolean {
+    return this.state === State.Done;
+  }
+  get failed(): boolean {
+    return this.state === State.Bad;
+  }
+
+  /** Ready for another message. */
+  reset(): void {
+    this.state = State.Size;
+    this.left = 0;
+    this.digits = 0;
+    this.lineBytes = 0;
+    this.trailers = null;
+    this.raw = false;
+  }
+
+  /**
+   * Decodes bytes[start, end). Returns the position after the last byte used: end, or less when the message is done, broken
+   * (see failed) or the sink said stop. Work is linear in the bytes.
+   */
+  decode(bytes: Uint8Array, start: number, end: number, sink: ChunkSink): number {
+    const raw = this.raw;
+    let at = start;
+    // What is to be given out next: [from, to). In raw mode it grows over the coding, else over one run of data.
+    let from = start;
+    let to = start;
+    while (at < end) {
+      switch (this.state) {
+        case State.Size:
+        case State.SizeMore: {
+          const c = bytes[at]!;
+          const digit = hexValue[c]!;
+          if (digit !== 255) {
+            if (++this.digits > sizeDigitsMax) return this.fail(at);
+            this.left = this.left * 16 + digit;
+            this.state = State.SizeMore;
+            at++;
+          } else if (this.state === State.Size) return this.fail(at);
+          else if (c === CR) {
+            this.state = State.SizeLf;
+            at++;
+          } else if (c === SEMICOLON) {
+            this.state = State.Extension;
+            this.lineBytes = 0;
+            if (to > from && !sink.onChunkBytes(bytes, from, to, false)) return at;
+            from = to = ++at;
+            continue;
+          } else return this.fail(at);
+          if (raw) to = at;
+          break;
+        }
+        case State.Extension: {
+          const c = bytes[at]!;
+          if (c === CR) this.state = State.SizeLf;
+          else if ((kind[c]! & VCHAR) === 0 || ++this.lineBytes > chunkLineBytesMax) return this.fail(at);
+          if (c === CR && raw) {
+            from = at;
+            to = at + 1;
+          } else from = to = at + 1;
+          at++;
+          break;
+        }
+        case State.SizeLf:
+          if (bytes[at] !== LF) return this.fail(at);
+          at++;
+          this.digits = 0;
+          this.state = this.left === 0 ? State.End : State.Data;
+          if (raw) to = at;
+          break;
+        case State.Data: {
+          const run = Math.min(this.left, end - at);
+          if (!raw) {
+            // A second run of data in this buffer: give out the first.
+            if (to > from && !sink.onChunkBytes(bytes, from, to, false)) return at;
+            from = at;
+          }
+          at += run;
+          to = at;
+          this.left -= run;
+          if (this.left === 0) this.state = State.DataCr;
+          break;
+        }
+        case State.DataCr:
+          if (bytes[at] !== CR) return this.fail(at);
+          at++;
+          this.state = State.DataLf;
+          if (raw) to = at;
+          break;
+        case State.DataLf:
+          if (bytes[at] !== LF) return this.fail(at);
+          at++;
+          this.state = State.Size;
+          if (raw) to = at;
+          break;
+        case State.End:
+          if (bytes[at] === CR) {
+            at++;
+            this.state = State.EndLf;
+            if (raw) to = at;
+            break;
+          }
+          if (to > from && !sink.onChunkBytes(bytes, from, to, false)) return at;
+          from = to = at;
+          this.state = State.Trailers;
+          this.trailers = new HeadBuffer();
+          break;
+        case State.EndLf:
+          if (bytes[at] !== LF) return this.fail(at);
+          at++;
+          this.state = State.Done;
+          if (raw) to = at;
+          sink.onChunkBytes(bytes, from, to, true);
+          return at;
+        case State.Trailers:
+          return this.collectTrailers(bytes, at, end, sink);
+        default:
+          return at;
+      }
+    }
+    if (to > from) sink.onChunkBytes(bytes, from, to, false);
+    return at;
+  }
+
+  private collectTrailers(bytes: Uint8Array, start: number, end: number, sink: ChunkSink): number {
+    const buffer = this.trailers!;
+    // The section's end must be found exactly: bytes behind it belong to the next message.
+    let at = start;
+    while (at < end) {
+      let lineEnd = bytes.indexOf(LF, at);
+      lineEnd = lineEnd < 0 || lineEnd >= end ? end : lineEnd + 1;
+      const full = buffer.append(bytes, at, lineEnd, trailerBytesMax);
+      at = lineEnd;
+      if (!full) continue;
+      if (buffer.length > trailerBytesMax) return this.fail(at);
+      this.state = State.Done;
+      this.trailers = null;
+      sink.onChunkTrailers(buffer.bytes, buffer.length);
+      return at;
+    }
+    return at;
+  }
+
+  private fail(at: number): number {
+    this.state = State.Bad;
+    return at;
+  }
+}
