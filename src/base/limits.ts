@@ -109,6 +109,19 @@ export const listenBacklog = limit(
   "connections",
   "backlog asked of the kernel for each listening socket",
 );
+export const probesInFlightMax = limit(
+  "probesInFlightMax",
+  256,
+  "probes",
+  "active checks under way at once; further ones wait their turn",
+);
+export const probeHeadBytesMax = limit("probeHeadBytesMax", 16 * 1024, "bytes", "head of an answer to an active check");
+export const healthTransitionsKept = limit(
+  "healthTransitionsKept",
+  16,
+  "changes",
+  "health changes remembered for each endpoint",
+);
 export const probeBodyBytesMax = limit(
   "probeBodyBytesMax",
   256 * 1024,
