@@ -47,7 +47,7 @@ export type Cause = (typeof Cause)[keyof typeof Cause];
 export interface Connection {
   /** Who hears of this connection's events; may be swapped at any time (an upgrade turns a codec into a tunnel). */
   events: ConnectionEvents;
-  /** The peer's address as text, an IPv4-mapped IPv6 address as IPv4; "unix:" for unix sockets. */
+  /** The peer's address as text, an IPv4-mapped IPv6 address as IPv4; "unix:" for unix sockets; "" if it is already gone. */
   readonly remoteAddress: string;
   readonly remotePort: number;
   /** True from onOpen to onClose. */
@@ -60,11 +60,14 @@ export interface Connection {
   /** Stops onData until resume(). A paused connection does not hear the peer's FIN. */
   pause(): void;
   resume(): void;
-  /** Half-close: sends FIN after everything accepted so far; reading goes on. */
+  /** Half-close: sends FIN after everything accepted so far; reading goes on. The peer's FIN then closes: onClose(None). */
   finish(): void;
-  /** Closes both ways. Only with nothing pending and nothing unread, else the peer may see a reset. */
+  /**
+   * Closes both ways: what was accepted is still delivered, but unread input makes the peer see a reset. Calls onClose(None)
+   * before it returns.
+   */
   close(): void;
-  /** Closes at once with a reset; also gives up a connect under way. */
+  /** Closes at once with a reset; also gives up a connect under way. Calls onClose(Aborted) before it returns. */
   abort(): void;
 }
 

@@ -99,14 +99,27 @@ export class TimerWheel {
       else this.link(slot);
       slot = following;
     }
-    if (due === null) return;
-    for (const dueSlot of due) {
-      // An owner called earlier in this batch may have closed, cleared or moved this slot.
-      const owner = this.owners[dueSlot];
-      if (!owner || this.deadline[dueSlot]! > nowMs) continue;
-      if (this.tickOf[dueSlot] !== NONE) this.unlink(dueSlot);
-      this.deadline[dueSlot] = Infinity;
-      owner.onDeadline(dueSlot, nowMs);
+    if (due !== null) this.fire(due, nowMs);
+  }
+
+  private fire(due: readonly number[], nowMs: number): void {
+    let i = 0;
+    try {
+      while (i < due.length) {
+        const slot = due[i++]!;
+        // An owner called earlier in this batch may have closed, cleared or moved this slot.
+        const owner = this.owners[slot];
+        if (!owner || this.deadline[slot]! > nowMs) continue;
+        if (this.tickOf[slot] !== NONE) this.unlink(slot);
+        this.deadline[slot] = Infinity;
+        owner.onDeadline(slot, nowMs);
+      }
+    } finally {
+      // An owner that throws costs the others one tick at most: the rest of the batch goes to the next bucket.
+      for (; i < due.length; i++) {
+        const slot = due[i]!;
+        if (this.owners[slot] && this.tickOf[slot] === NONE) this.link(slot);
+      }
     }
   }
 
