@@ -7,6 +7,7 @@ import type { Connection, ConnectionEvents, Listening, Net, Target } from "../ba
 import { connectByName, connectOnFd, listenOnFd } from "./bun-hidden.ts";
 import type { RawHandlers, RawListener, RawSocket } from "./bun-hidden.ts";
 import { closeFd, dupFd, libc, openSocket } from "./libc.ts";
+import type { Libc } from "./libc.ts";
 import { errorName } from "./platform.ts";
 import { encodeAddress, encoded, encodeUnixAddress, sockaddr, SOCK_STREAM } from "./sockaddr.ts";
 
@@ -39,21 +40,22 @@ class TcpConnection implements Connection {
   state: State;
   paused: boolean;
   finished: boolean;
-  /** What onClose is to be told when our own call ends the connection. */
-  ownCause: Cause;
+  /** Ended before accept() had returned the events to tell. */
+  unheard: boolean;
   private address: string | null;
   private port: number;
 
-  constructor(net: TcpNet, socket: RawSocket<SocketData> | null, target: Target | null) {
+  /** address null: asked of the socket when first wanted. */
+  constructor(net: TcpNet, socket: RawSocket<SocketData> | null, address: string | null, port: number) {
     this.events = silent;
     this.socket = socket;
     this.net = net;
-    this.state = target === null ? State.Open : State.Connecting;
+    this.state = socket === null ? State.Connecting : State.Open;
     this.paused = false;
     this.finished = false;
-    this.ownCause = Cause.None;
-    this.address = target === null ? null : target.unixPath === null ? target.ip : "unix:";
-    this.port = target === null || target.unixPath !== null ? 0 : target.port;
+    this.unheard = false;
+    this.address = address;
+    this.port = port;
   }
 
   get remoteAddress(): string {
@@ -94,15 +96,18 @@ class TcpConnection implements Connection {
   }
 
   close(): void {
-    if (this.state === State.Connecting) this.abort();
-    else if (this.state === State.Open) this.socket!.end();
+    if (this.state === State.Connecting) return this.abort();
+    if (this.state === State.Closed) return;
+    this.socket!.end(); // calls the close handler at once; the line below is for the case that it did not
+    this.endedByUs(Cause.None);
   }
 
   abort(): void {
     if (this.state === State.Closed) return;
-    this.ownCause = Cause.Aborted;
-    if (this.socket !== null) this.socket.terminate();
-    // Otherwise nothing is open yet: the pending failure or the late open of the fallback reports it.
+    const socket = this.socket;
+    // First, so that the close handler, which runs within terminate(), finds nothing left to tell.
+    this.endedByUs(Cause.Aborted);
+    socket?.terminate();
   }
 
   /** The connect is through. */
@@ -119,25 +124,39 @@ class TcpConnection implements Connection {
     this.socket = null;
     const events = this.events;
     this.events = silent;
-    events.onClose(this.ownCause !== Cause.None ? this.ownCause : cause);
+    if (events === silent) this.unheard = true;
+    else events.onClose(cause);
   }
 
-  /** Bun's address is undefined for unix sockets and once the socket is gone. */
+  /** The same outside of Bun's handlers: an exception of the layers above must not surface in the caller. */
+  endedByUs(cause: Cause): void {
+    try {
+      this.ended(cause);
+    } catch (error) {
+      this.net.options.onError(error);
+    }
+  }
+
+  /** Bun's address is undefined for unix sockets and once the peer is gone. */
   private readPeer(): string {
     const socket = this.socket;
-    const text: string | undefined = socket === null ? "" : socket.remoteAddress;
-    this.port = socket === null ? 0 : (socket.remotePort ?? 0);
-    this.address =
-      text === undefined ? "unix:" : text.startsWith("::ffff:") && text.includes(".") ? text.slice(7) : text;
-    return this.address;
+    const text = socket === null ? undefined : (socket.remoteAddress as string | undefined);
+    if (text === undefined) return (this.address = "");
+    this.port = socket!.remotePort;
+    return (this.address = text.startsWith("::ffff:") && text.includes(".") ? text.slice(7) : text);
   }
 }
 
+/** Bun has no pause for a listener, and stopping one closes its descriptor: so it always works on a copy of ours. */
 class TcpListening implements Listening {
   readonly port: number;
   readonly net: TcpNet;
   readonly accept: (connection: Connection) => ConnectionEvents;
+  /** What accepted connections are told about their peer: "unix:", or null to ask the socket. */
+  readonly peerAddress: string | null;
   private fd: number;
+  /** While paused: the copy for the next listener, so that resuming needs no descriptor that might not be there. */
+  private spareFd: number;
   private listener: RawListener | null;
 
   constructor(net: TcpNet, fd: number, port: number, accept: (connection: Connection) => ConnectionEvents) {
@@ -145,27 +164,46 @@ class TcpListening implements Listening {
     this.fd = fd;
     this.port = port;
     this.accept = accept;
-    this.listener = null;
-    this.resume();
+    this.peerAddress = port === 0 ? "unix:" : null;
+    this.spareFd = -1;
+    this.listener = this.start();
   }
 
-  /** Bun has no pause for a listener, and stopping one closes its descriptor: it works on a copy of ours. */
   pause(): void {
-    this.listener?.stop();
+    if (this.listener === null) return;
+    this.listener.stop();
     this.listener = null;
+    this.spareFd = dupFd(this.fd);
   }
 
   resume(): void {
     if (this.listener !== null || this.fd < 0) return;
-    const copy = dupFd(this.fd);
-    if (copy < 0) throw new Error(`cannot accept on descriptor ${this.fd}: ${errorName(libc?.errno() ?? 0)}`);
-    this.listener = listenOnFd<SocketData>(copy, this, this.net.accepted);
+    try {
+      this.listener = this.start();
+    } catch (error) {
+      this.net.options.onError(error); // still paused: the next resume() tries again
+    }
   }
 
   close(): void {
-    this.pause();
+    this.listener?.stop();
+    this.listener = null;
+    if (this.spareFd >= 0) closeFd(this.spareFd);
     if (this.fd >= 0) closeFd(this.fd);
+    this.spareFd = -1;
     this.fd = -1;
+  }
+
+  private start(): RawListener {
+    const copy = this.spareFd >= 0 ? this.spareFd : dupFd(this.fd);
+    this.spareFd = -1;
+    if (copy < 0) throw new Error(`cannot accept on descriptor ${this.fd}: ${errorName(libc?.errno() ?? 0)}`);
+    try {
+      return listenOnFd<SocketData>(copy, this, this.net.accepted);
+    } catch (error) {
+      closeFd(copy);
+      throw error;
+    }
   }
 }
 
@@ -185,69 +223,51 @@ class TcpNet implements Net {
   }
 
   connect(target: Target, events: ConnectionEvents): Connection {
-    const connection = new TcpConnection(this, null, target);
+    const unix = target.unixPath !== null;
+    const connection = new TcpConnection(this, null, unix ? "unix:" : target.ip, unix ? 0 : target.port);
     connection.events = events;
     if (libc === null) connectWithoutLibc(this, connection, target);
     else connectOwnSocket(this, libc, connection, target);
     return connection;
   }
-
-  /** An exception from the layers above: their bug costs this connection only. */
-  failed(connection: TcpConnection | null, error: unknown): void {
-    this.options.onError(error);
-    connection?.abort();
-  }
 }
-
-function ignore(): void {}
 
 const EINPROGRESS = process.platform === "darwin" ? 36 : 115;
 
-function connectOwnSocket(net: TcpNet, c: NonNullable<typeof libc>, connection: TcpConnection, target: Target): void {
+function ignore(): void {}
+
+/**
+ * Begins the connect on a socket of our own, because Bun's connect can neither be given up nor tell why it failed; then Bun takes
+ * the descriptor over.
+ */
+function connectOwnSocket(net: TcpNet, c: Libc, connection: TcpConnection, target: Target): void {
   const known = target.unixPath === null ? encodeAddress(target.ip, target.port) : encodeUnixAddress(target.unixPath);
-  if (!known) return failLater(net, connection, Cause.NotFound);
+  if (!known) return failLater(connection, Cause.NotFound);
   const fd = openSocket(c, encoded.family, SOCK_STREAM);
-  if (fd < 0) return failLater(net, connection, causeOfCode(errorName(c.errno())));
+  if (fd < 0) return failLater(connection, causeOfCode(errorName(c.errno())));
   if (c.connect(fd, sockaddr, encoded.length) < 0) {
     const errno = c.errno();
     if (errno !== EINPROGRESS) {
       c.close(fd);
-      const name = errorName(errno);
-      // A unix listener whose queue is full says EAGAIN; for TCP that means no free local port.
-      return failLater(
-        net,
-        connection,
-        name === "EAGAIN" && target.unixPath !== null ? Cause.Refused : causeOfCode(name),
-      );
+      const code = errorName(errno);
+      // A unix listener whose queue is full answers EAGAIN. Over TCP that would mean a lack of local resources.
+      const full = code === "EAGAIN" && target.unixPath !== null;
+      return failLater(connection, full ? Cause.Refused : causeOfCode(code));
     }
   }
-  try {
-    connectOnFd<SocketData>(fd, connection, net.outgoing).catch(ignore);
-  } catch (error) {
-    if (connection.socket === null) c.close(fd);
-    net.options.onError(error);
-    failLater(net, connection, Cause.Other);
-  }
+  connectOnFd<SocketData>(fd, connection, net.outgoing).catch(ignore); // connectError has said it already
+  if (connection.socket === null && connection.state === State.Connecting) c.close(fd); // refused by Bun
 }
 
-/** Only where there is no FFI: cannot be aborted before it is through, and most failures look like a refusal. */
+/** Only where there is no FFI: cannot be given up before it is through, and most failures look like a refusal. */
 function connectWithoutLibc(net: TcpNet, connection: TcpConnection, target: Target): void {
   const address = target.unixPath === null ? { hostname: target.ip, port: target.port } : { unix: target.unixPath };
-  connectByName<SocketData>(address, connection, net.outgoing).catch((error: unknown) => {
-    endSafely(net, connection, causeOfError(error as Error));
-  });
+  connectByName<SocketData>(address, connection, net.outgoing).catch(ignore);
 }
 
-function failLater(net: TcpNet, connection: TcpConnection, cause: Cause): void {
-  queueMicrotask(() => endSafely(net, connection, cause));
-}
-
-function endSafely(net: TcpNet, connection: TcpConnection, cause: Cause): void {
-  try {
-    connection.ended(cause);
-  } catch (error) {
-    net.failed(connection, error);
-  }
+/** connect() has not returned yet: its caller cannot know the connection that failed. */
+function failLater(connection: TcpConnection, cause: Cause): void {
+  queueMicrotask(() => connection.endedByUs(cause));
 }
 
 const causes: Readonly<Record<string, Cause>> = {
@@ -283,18 +303,16 @@ function causeOfError(error: Error | undefined): Cause {
   return causeOfCode((error as { code?: string }).code ?? "");
 }
 
-function connectionOf(socket: RawSocket<SocketData>): TcpConnection | null {
-  return socket.data instanceof TcpConnection ? socket.data : null;
-}
-
 function acceptedHandlers(net: TcpNet): RawHandlers<SocketData> {
   return {
     open(socket) {
       const listening = socket.data as TcpListening;
-      const connection = new TcpConnection(net, socket, null);
+      const connection = new TcpConnection(net, socket, listening.peerAddress, 0);
       socket.data = connection;
       if (net.options.keepAliveMs > 0) socket.setKeepAlive(true, net.options.keepAliveMs);
-      connection.events = listening.accept(connection);
+      const events = listening.accept(connection);
+      if (connection.unheard) events.onClose(Cause.Aborted);
+      else if (connection.state === State.Open) connection.events = events;
     },
     data(socket, bytes) {
       (socket.data as TcpConnection).events.onData(bytes);
@@ -306,12 +324,10 @@ function acceptedHandlers(net: TcpNet): RawHandlers<SocketData> {
       (socket.data as TcpConnection).events.onFinish();
     },
     close(socket, error) {
-      connectionOf(socket)?.ended(causeOfError(error));
+      (socket.data as TcpConnection).ended(causeOfError(error));
     },
     error(socket, error) {
-      const connection = connectionOf(socket);
-      net.failed(connection, error);
-      if (connection === null) socket.terminate();
+      eventsFailed(net, socket, error);
     },
   };
 }
@@ -320,7 +336,7 @@ function outgoingHandlers(net: TcpNet): RawHandlers<SocketData> {
   return {
     open(socket) {
       const connection = socket.data as TcpConnection;
-      if (connection.ownCause !== Cause.None) return socket.terminate(); // given up before Bun had a socket
+      if (connection.state === State.Closed) return socket.terminate(); // given up before Bun had a socket
       connection.socket = socket;
       if (net.options.keepAliveMs > 0) socket.setKeepAlive(true, net.options.keepAliveMs);
       if (libc === null) connection.established(); // Bun's own connect opens when it is through
@@ -341,15 +357,22 @@ function outgoingHandlers(net: TcpNet): RawHandlers<SocketData> {
       connection.events.onFinish();
     },
     close(socket, error) {
-      connectionOf(socket)?.ended(causeOfError(error));
+      (socket.data as TcpConnection).ended(causeOfError(error));
     },
     error(socket, error) {
-      net.failed(connectionOf(socket), error);
+      eventsFailed(net, socket, error);
     },
     connectError(socket, error) {
-      connectionOf(socket)?.ended(causeOfError(error));
+      failLater(socket.data as TcpConnection, libc === null ? causeOfError(error) : Cause.Other);
     },
   };
+}
+
+/** An exception from the layers above: their bug costs this connection only. */
+function eventsFailed(net: TcpNet, socket: RawSocket<SocketData>, error: Error): void {
+  net.options.onError(error);
+  if (socket.data instanceof TcpConnection) socket.data.abort();
+  else socket.terminate();
 }
 
 /** The real network. */
