@@ -1,5 +1,5 @@
-// A small fast random generator, sfc32 (Chris Doty-Humphrey, public domain; passes PractRand): the same seed gives the same
-// sequence everywhere. Not for secrets.
+// A small fast random generator, sfc32 (Chris Doty-Humphrey, public domain; passes PractRand): the same seed gives
+// the same sequence everywhere. Not for secrets.
 
 import type { Rng } from "./ports.ts";
 

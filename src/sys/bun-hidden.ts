@@ -1,5 +1,6 @@
-// The parts of Bun's socket surface that work but are missing from its types, behind narrow casts, so that the rest of the
-// program type checks. Every function here has a contract test: Bun is pinned exactly, and an upgrade must pass them first.
+// The parts of Bun's socket surface that work but are missing from its types, behind narrow casts, so that the rest
+// of the program type checks. Every function here has a contract test: Bun is pinned exactly, and an upgrade must
+// pass them first.
 
 /** A socket with its descriptor. */
 export interface RawSocket<D> extends Omit<Bun.Socket<D>, "data" | "write"> {
@@ -37,14 +38,17 @@ interface Hidden {
 }
 const hidden = Bun as unknown as Hidden;
 
-/** Accepts on a bound, listening descriptor, which the listener now owns. Accepted sockets start with `data`. Throws. */
+/**
+ * Accepts on a bound, listening descriptor, which the listener now owns. Accepted sockets start with `data`. Throws.
+ */
 export function listenOnFd<D>(fd: number, data: D, socket: RawHandlers<D>): RawListener {
   return hidden.listen({ fd, data, allowHalfOpen: true, socket }) as RawListener;
 }
 
 /**
- * Takes over a descriptor on which a connect was begun. `open` is called before this returns, whether or not the connect is
- * through; the first `drain` says that it is; a failed one comes as `close` with the real error code.
+ * Takes over a descriptor on which a connect was begun. `open` is called before this returns, whether or not the connect
+ * is through; the first `drain` says that it is; a failed one comes as `close` with the real error code. A descriptor Bun
+ * cannot take stays the caller's, and `connectError` is called before this returns.
  */
 export function connectOnFd<D>(fd: number, data: D, socket: RawHandlers<D>): Promise<unknown> {
   return hidden.connect({ fd, data, allowHalfOpen: true, socket });

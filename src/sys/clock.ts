@@ -1,5 +1,6 @@
-// The real clock. Monotonic readings share one origin (CLOCK_MONOTONIC) across all processes of the machine, so that times in
-// shared memory mean the same to everybody: the offset against the process's own performance.now() is taken once, at start.
+// The real clock. Monotonic readings share one origin (CLOCK_MONOTONIC) across all processes of the machine, so that
+// times in shared memory mean the same to everybody: the offset against the process's own performance.now() is taken
+// once, at start.
 
 import type { Clock } from "../base/ports.ts";
 import { libc } from "./libc.ts";

@@ -1,6 +1,6 @@
-// The C library by FFI: what Bun itself has no call for. A call costs 0.2 to 0.4 µs. `libc` is null where the library or one of
-// its symbols is missing (an unknown libc, FFI forbidden): callers then do without, or say clearly what is not possible.
-// Calls return -1 on failure; errno() must be read at once.
+// The C library by FFI: what Bun itself has no call for. A call costs 0.2 to 0.4 µs. `libc` is null where the library
+// or one of its symbols is missing (an unknown libc, FFI forbidden): callers then do without, or say clearly what is
+// not possible. Calls return -1 on failure; errno() must be read at once.
 
 import { dlopen, read } from "bun:ffi";
 import type { Pointer } from "bun:ffi";

@@ -1,8 +1,7 @@
-// Makes listening sockets as bare descriptors, so that the supervisor can hold them without ever accepting and hand one to each
-// worker. Net.adopt() accepts on them. Errors are for the operator: each says what to do.
+// Makes listening sockets as bare descriptors, so that the supervisor can hold them without ever accepting and hand
+// one to each worker. Net.adopt() accepts on them. Errors are for the operator: each says what to do.
 
 import { chmodSync, existsSync, unlinkSync } from "node:fs";
-import type { BindAddress } from "../model/config.ts";
 import { closeFd, openSocket, requireLibc, setIntOption } from "./libc.ts";
 import type { Libc } from "./libc.ts";
 import { errorName, platform } from "./platform.ts";
@@ -10,6 +9,13 @@ import { AF_INET6, AF_UNIX, decodePort, encodeAddress, encoded, encodeUnixAddres
 import { SOCK_STREAM, sockaddr, unixPathBytesMax } from "./sockaddr.ts";
 
 export { closeFd, dupFd } from "./libc.ts";
+
+/** Where to listen: an IP literal and a port, 0 being any free one; or a unix path ("\0name" for the abstract kind). */
+export interface ListenAddress {
+  readonly ip: string;
+  readonly port: number;
+  readonly unixPath: string | null;
+}
 
 export interface ListenOptions {
   /** Connections the kernel queues; the system's somaxconn caps it. */
@@ -43,13 +49,13 @@ export class ListenError extends Error {
 }
 
 /** "127.0.0.1:8080", "[::1]:8080" or "unix:/path". */
-export function formatBind(bind: BindAddress): string {
+export function formatBind(bind: ListenAddress): string {
   if (bind.unixPath !== null) return `unix:${bind.unixPath.replace("\0", "@")}`;
   return bind.ip.includes(":") ? `[${bind.ip}]:${bind.port}` : `${bind.ip}:${bind.port}`;
 }
 
 /** Binds and listens. Throws ListenError. */
-export function createListener(bind: BindAddress, options: ListenOptions): ListenSocket {
+export function createListener(bind: ListenAddress, options: ListenOptions): ListenSocket {
   const c = requireLibc("listening");
   const path = bind.unixPath;
   if (path !== null && path.charCodeAt(0) !== 0) removeStale(c, path);
@@ -81,7 +87,7 @@ export function createListener(bind: BindAddress, options: ListenOptions): Liste
   return { fd, port: boundPort(c, fd) };
 }
 
-function encode(bind: BindAddress): boolean {
+function encode(bind: ListenAddress): boolean {
   return bind.unixPath === null ? encodeAddress(bind.ip, bind.port) : encodeUnixAddress(bind.unixPath);
 }
 
@@ -91,7 +97,10 @@ function boundPort(c: Libc, fd: number): number {
   return c.getsockname(fd, sockaddr, length) === 0 ? decodePort() : 0;
 }
 
-/** Removes the file of a unix socket on which nobody listens any more. Other files are left for bind() to complain about. */
+/**
+ * Removes the file of a unix socket on which nobody listens any more. Other files are left for bind() to complain
+ * about.
+ */
 function removeStale(c: Libc, path: string): void {
   if (!existsSync(path) || !encodeUnixAddress(path)) return;
   const fd = openSocket(c, AF_UNIX, SOCK_STREAM);
@@ -101,13 +110,13 @@ function removeStale(c: Libc, path: string): void {
   if (refused) unlinkSync(path);
 }
 
-function listenError(bind: BindAddress, code: string): ListenError {
+function listenError(bind: ListenAddress, code: string): ListenError {
   const place = formatBind(bind);
   const [reason, hint] = explain(bind, code);
   return new ListenError(`cannot listen on ${place}: ${reason}`, code, hint);
 }
 
-function explain(bind: BindAddress, code: string): readonly [reason: string, hint: string] {
+function explain(bind: ListenAddress, code: string): readonly [reason: string, hint: string] {
   if (code === "EADDRINUSE") {
     return bind.unixPath === null
       ? [

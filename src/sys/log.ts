@@ -41,7 +41,6 @@ export function formatEvent(
 
 /** Control characters must not forge lines or move a terminal's cursor. */
 function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 

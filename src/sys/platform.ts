@@ -1,5 +1,5 @@
-// Numbers of the C library and kernel that differ between Linux and macOS. Linux is the platform that is tested; macOS is
-// kept for development.
+// Numbers of the C library and kernel that differ between Linux and macOS. Linux is the platform that is tested;
+// macOS is kept for development.
 
 /** Everything a system call here needs to know about the platform. */
 export interface Platform {

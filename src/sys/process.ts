@@ -1,5 +1,6 @@
-// This process and its children: command line, signals, limits, privileges, and the pairing of supervisor and workers. Workers
-// are the same program started again with SLUICE_ROLE=worker; they talk JSON over Bun's IPC, and descriptors over the channel.
+// This process and its children: command line, signals, limits, privileges, and the pairing of supervisor and
+// workers. Workers are the same program started again with SLUICE_ROLE=worker; they talk JSON over Bun's IPC, and
+// descriptors over the channel.
 
 import { availableParallelism } from "node:os";
 import { readFileSync } from "node:fs";

@@ -1,6 +1,6 @@
-// Memory that supervisor and workers share: an anonymous file (memfd), or where the system has none a file that is unlinked as
-// soon as it is open. Either way it disappears with the last process that holds it, also after kill -9. A worker gets the
-// descriptor at its start and maps it; so does a restarted one.
+// Memory that supervisor and workers share: an anonymous file (memfd), or where the system has none a file that is
+// unlinked as soon as it is open. Either way it disappears with the last process that holds it, also after kill -9. A
+// worker gets the descriptor at its start and maps it; so does a restarted one.
 
 import { closeSync, ftruncateSync, openSync, readdirSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +16,10 @@ export interface SharedMemory {
 
 const MFD_CLOEXEC = 1;
 
-/** Makes and maps shared memory of this many bytes. Untouched pages cost nothing. Throws when no directory is writable. */
+/**
+ * Makes and maps shared memory of this many bytes. Untouched pages cost nothing. Throws when no directory is
+ * writable.
+ */
 export function createSharedMemory(bytes: number): SharedMemory {
   const fd = createAnonymous(bytes);
   if (fd >= 0) return { buffer: map(`/proc/self/fd/${fd}`, bytes), fd, bytes };
@@ -46,7 +49,7 @@ function map(path: string, bytes: number): ArrayBuffer {
 
 function createAnonymous(bytes: number): number {
   if (libc === null || libc.memfd_create === null) return -1;
-  const fd = libc.memfd_create(Buffer.from("sluice\0"), MFD_CLOEXEC);
+  const fd = libc.memfd_create(new TextEncoder().encode("sluice\0"), MFD_CLOEXEC);
   if (fd >= 0 && libc.ftruncate(fd, bytes) !== 0) {
     libc.close(fd);
     return -1;

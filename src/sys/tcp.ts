@@ -1,6 +1,7 @@
-// The real Net: TCP and unix stream sockets on Bun's raw sockets. One handlers object per role is shared by all connections,
-// the connection itself is the socket's data, and nothing is allocated per event. Half-open connections are allowed
-// everywhere: who reads FIN may still write. It knows no protocol and keeps no deadline; those are the caller's.
+// The real Net: TCP and unix stream sockets on Bun's raw sockets. One handlers object per role is shared by all
+// connections, the connection itself is the socket's data, and nothing is allocated per event. Half-open connections
+// are allowed everywhere: who reads FIN may still write. It knows no protocol and keeps no deadline; those are the
+// caller's.
 
 import { Cause } from "../base/ports.ts";
 import type { Connection, ConnectionEvents, Listening, Net, Target } from "../base/ports.ts";
@@ -237,8 +238,8 @@ const EINPROGRESS = process.platform === "darwin" ? 36 : 115;
 function ignore(): void {}
 
 /**
- * Begins the connect on a socket of our own, because Bun's connect can neither be given up nor tell why it failed; then Bun takes
- * the descriptor over.
+ * Begins the connect on a socket of our own, because Bun's connect can neither be given up nor tell why it failed; then
+ * Bun takes the descriptor over.
  */
 function connectOwnSocket(net: TcpNet, c: Libc, connection: TcpConnection, target: Target): void {
   const known = target.unixPath === null ? encodeAddress(target.ip, target.port) : encodeUnixAddress(target.unixPath);

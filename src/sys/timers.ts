@@ -1,5 +1,5 @@
-// Drives the timer wheel that all deadlines hang on, and gives the control plane its few ordinary timers. A callback that
-// throws is reported and the timers go on.
+// Drives the timer wheel that all deadlines hang on, and gives the control plane its few ordinary timers. A callback
+// that throws is reported and the timers go on.
 
 import { TICK_MS, TimerWheel } from "../base/timer-wheel.ts";
 import type { Clock } from "../base/ports.ts";
@@ -62,7 +62,10 @@ export interface Timer {
   cancel(): void;
 }
 
-/** Calls run every `ms` until cancelled. An exception goes to the process's uncaught-exception hook; the next turn comes. */
+/**
+ * Calls run every `ms` until cancelled. An exception goes to the process's uncaught-exception hook; the next turn
+ * comes.
+ */
 export function every(ms: number, run: () => void): Timer {
   const timer = setInterval(run, ms);
   return { cancel: () => clearInterval(timer) };
