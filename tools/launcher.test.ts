@@ -1,5 +1,6 @@
-// bin/sluice and bin/find-bun.sh against every layout npm and its relatives produce, with a stand-in for src/cli/main.ts that
-// reports how it was started. The Bun binary itself is linked, not copied, so a layout costs a few files.
+// bin/sluice and bin/find-bun.sh against every layout npm and its relatives produce, with a stand-in for
+// src/cli/main.ts that reports how it was started. The Bun binary itself is linked, not copied, so a layout costs a few
+// files.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -48,7 +49,8 @@ function putPackage(directory: string): void {
   chmodSync(join(directory, "bin/sluice"), 0o755);
   put(join(directory, "bunfig.toml"), "");
   const report = `const { BUN_LEAK: leak } = process.env;
-    console.log(JSON.stringify({ pid: process.pid, args: Bun.argv.slice(2), cwd: process.cwd(), exe: process.execPath, leak }));
+    const { pid, execPath: exe } = process;
+    console.log(JSON.stringify({ pid, args: Bun.argv.slice(2), cwd: process.cwd(), exe, leak }));
     const code = Bun.argv.indexOf("--exit");
     if (code > 0) process.exit(Number(Bun.argv[code + 1]));`;
   put(join(directory, "src/cli/main.ts"), report);
@@ -96,7 +98,7 @@ describe("bin/sluice", () => {
     expect((await run([join(home, "bin/sluice"), "--exit", "7"], "/")).code).toBe(7);
   });
 
-  test("through chains of absolute and relative symbolic links, by name from PATH, and from its own directory", async () => {
+  test("through symbolic links, absolute, relative and chained, by name from PATH, from its directory", async () => {
     const home = join(base, "linked");
     putPackage(home);
     putBun(join(home, "node_modules/@oven", platformPackage, "bin/bun"));

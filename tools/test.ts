@@ -1,6 +1,6 @@
-// The test driver behind `npm test`: runs the unit tests, then the scenarios, each in a `bun test` process of its own, and
-// ends with one line "N passed, N failed". A runner that crashes, hangs or reports nothing counts as a failure: no green by
-// accident. It decides nothing about single tests; those are bun's business.
+// The test driver behind `npm test`: runs the unit tests, then the scenarios, each in a `bun test` process of its own,
+// and ends with one line "N passed, N failed". A runner that crashes, hangs or reports nothing counts as a failure: no
+// green by accident. It decides nothing about single tests; those are bun's business.
 
 import { Glob } from "bun";
 import { resolve } from "node:path";
@@ -35,8 +35,8 @@ const testTimeoutMs = 30_000;
 const root = resolve(import.meta.dir, "..");
 
 /**
- * The counts in the closing lines of `bun test`. Text without them (a crash, a test that called process.exit), and an exit
- * code that the counts do not explain (an error outside any test), are one failure more.
+ * The counts in the closing lines of `bun test`. Text without them (a crash, a test that called process.exit), and an
+ * exit code that the counts do not explain (an error outside any test), are one failure more.
  */
 export function countsOf(output: string, exitCode: number): Counts {
   const closing = [...output.matchAll(/^ *(\d+) pass\n(?: *\d+ (?:skip|todo|filtered out)\n)* *(\d+) fail\n/gm)].at(-1);
