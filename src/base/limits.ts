@@ -103,6 +103,19 @@ export const logBufferBytesMax = limit(
   "access-log bytes waiting in one worker; lines beyond it are dropped and counted",
 );
 export const eventsKept = limit("eventsKept", 256, "events", "health and state changes remembered for status");
+export const eventSubscribersMax = limit(
+  "eventSubscribersMax",
+  64,
+  "streams",
+  "clients of the admin API's event stream at once",
+);
+export const lookupsInFlightMax = limit("lookupsInFlightMax", 32, "lookups", "host names being resolved at once");
+export const firstLookupMs = limit(
+  "firstLookupMs",
+  3000,
+  "ms",
+  "how long a start or reload waits for the first answers to new host names; it then goes on without",
+);
 export const listenBacklog = limit(
   "listenBacklog",
   4096,
@@ -129,3 +142,33 @@ export const probeBodyBytesMax = limit(
   "of a health answer's body that is looked at",
 );
 export const configBytesMax = limit("configBytesMax", 8 * 1024 * 1024, "bytes", "configuration file");
+export const configNodesMax = limit(
+  "configNodesMax",
+  250_000,
+  "values",
+  "values in a configuration, with every YAML alias written out",
+);
+export const configDepthMax = limit("configDepthMax", 32, "levels", "nesting of a configuration");
+export const diagnosticsMax = limit("diagnosticsMax", 500, "mistakes", "mistakes reported for one configuration");
+export const poolsMax = limit("poolsMax", 4096, "pools", "pools in a configuration");
+export const routesMax = limit("routesMax", 4096, "routes", "routes of one listener");
+export const durationMsMax = limit(
+  "durationMsMax",
+  24 * 86_400_000,
+  "ms",
+  "longest duration a configuration may name (24d; fits a signed 32-bit count of milliseconds)",
+);
+export const connectionsMax = limit(
+  "connectionsMax",
+  1_000_000,
+  "connections",
+  "largest limits.connections of a listener and maxConnections of an endpoint",
+);
+export const idleConnectionsMax = limit(
+  "idleConnectionsMax",
+  65_536,
+  "connections",
+  "largest keepAlive.connections of a pool",
+);
+export const queueSizeMax = limit("queueSizeMax", 65_536, "requests", "largest queue.size of a pool");
+export const weightMax = limit("weightMax", 1000, "units", "largest weight of an endpoint");

@@ -1,0 +1,148 @@
+// zod's issues in this program's own words: what was expected, what was found, and what helps. zod's sentences never reach the
+// user; its error map is used only to learn which schema spoke, because that is where the expectation is noted.
+
+import type * as z from "zod";
+import { isFault } from "./address.ts";
+import { notes } from "./fields.ts";
+import { error, errorAtKey, show, type Path, type Problem } from "./problem.ts";
+import { didYouMean, listWords, nearest } from "./suggest.ts";
+
+/** All keys of the schema with the places where they belong: for hints about keys in the wrong place. */
+export type KeyPlaces = ReadonlyMap<string, readonly string[]>;
+
+type RawIssue = z.core.$ZodRawIssue;
+type Issue = z.core.$ZodIssue;
+
+/**
+ * Values that zod does not check itself (keys called __proto__, cycles) are refused before. Returns the parsed value, or null
+ * with at least one problem.
+ */
+export function parseWith<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  places: KeyPlaces,
+): { readonly value: z.output<T> | null; readonly problems: readonly Problem[] } {
+  const raws: RawIssue[] = [];
+  // The message of an issue is the index of its raw form, which unlike the finished one knows the schema.
+  const remember = (raw: RawIssue): string => String(raws.push(raw) - 1);
+  const result = schema.safeParse(value, { error: remember, reportInput: true });
+  if (result.success) return { value: result.data, problems: [] };
+  const context: Context = { raws, places };
+  return { value: null, problems: result.error.issues.flatMap((issue) => explain(issue, [], context)) };
+}
+
+interface Context {
+  readonly raws: readonly RawIssue[];
+  readonly places: KeyPlaces;
+}
+
+function schemaOf(issue: Issue, context: Context): z.core.$ZodType | undefined {
+  const raw = context.raws[Number(issue.message)];
+  return raw?.schema ?? (raw?.inst as z.core.$ZodType | undefined);
+}
+
+function expectsOf(issue: Issue, context: Context): string {
+  const schema = schemaOf(issue, context);
+  const noted = schema === undefined ? undefined : notes.get(schema as z.ZodType)?.expects;
+  if (noted !== undefined) return noted;
+  if (issue.code === "invalid_value") return listWords(issue.values.map(String));
+  if (issue.code === "invalid_type" && issue.expected === "boolean") return "true or false";
+  return "something else";
+}
+
+function pathOf(issue: Issue, prefix: Path): Path {
+  return [...prefix, ...issue.path.map((part) => (typeof part === "symbol" ? String(part) : part))];
+}
+
+function explain(issue: Issue, prefix: Path, context: Context): Problem[] {
+  const path = pathOf(issue, prefix);
+  if (issue.code === "unrecognized_keys") return issue.keys.map((k) => unknownKey(issue, path, k, context));
+  if (issue.code === "invalid_key") {
+    const expects = issue.issues.map((inner) => expectsOf(inner as Issue, context))[0] ?? "another name";
+    return [errorAtKey(path, `expected ${expects}, found ${show(path.at(-1))}`)];
+  }
+  if (issue.code === "invalid_union") return explainUnion(issue, path, context);
+  const expects = expectsOf(issue, context);
+  if (issue.input === undefined) return [error(path, `missing: expected ${expects}`)];
+  if (issue.code === "custom" && issue.params?.["fault"] !== undefined) {
+    const fault: unknown = issue.params["fault"];
+    if (typeof fault === "object" && fault !== null && isFault(fault)) return [error(path, fault.message, fault.hint)];
+  }
+  const words = issue.code === "invalid_value" ? issue.values.map(String) : [];
+  return [error(path, `expected ${expects}, found ${found(issue.input, path)}`, hintFor(issue.input, expects, words))];
+}
+
+/** The found value; secrets are never repeated. */
+function found(value: unknown, path: Path): string {
+  return path.at(-1) === "token" && typeof value === "string" ? `${value.length} characters` : show(value);
+}
+
+/** Is this an issue about the kind of the whole value, so that another option of a union may fit? */
+function isMismatch(issue: Issue): boolean {
+  return issue.path.length === 0 && (issue.code === "invalid_type" || issue.code === "invalid_value");
+}
+
+/**
+ * The option that fits the kind of the value explains the mistake; if none fits, the union's own expectation does, with a
+ * suggestion from the words of all options.
+ */
+function explainUnion(issue: Issue & { code: "invalid_union" }, path: Path, context: Context): Problem[] {
+  const fitting = issue.errors.filter((issues) => !issues.some(isMismatch));
+  if (fitting.length === 1) return fitting[0]!.flatMap((inner) => explain(inner, path, context));
+  if (issue.input === undefined) return [error(path, `missing: expected ${expectsOf(issue, context)}`)];
+  const words = issue.errors
+    .flat()
+    .flatMap((inner) => (inner.code === "invalid_value" ? inner.values.map(String) : []));
+  const expects = expectsOf(issue, context);
+  return [error(path, `expected ${expects}, found ${found(issue.input, path)}`, hintFor(issue.input, expects, words))];
+}
+
+function hintFor(input: unknown, expects: string, words: readonly string[]): string {
+  if (typeof input === "string") {
+    const near = didYouMean(input, words);
+    if (near !== "") return near;
+    if (/^a whole number/.test(expects) && /^-?\d+$/.test(input)) return `a number stands without quotes: ${input}`;
+    if (/^(true|false)$/i.test(input) && /true or false/.test(expects))
+      return `write ${input.toLowerCase()} without quotes`;
+    if (/duration/.test(expects)) return durationHint(input);
+    return "";
+  }
+  if (input === false && /\boff\b/.test(expects)) return "write off";
+  if (typeof input === "number") {
+    if (/duration/.test(expects)) return `a duration has a unit: write ${input}s or ${input}ms`;
+    if (/percentage/.test(expects)) return `write ${input}%`;
+    if (/text|name|characters|header|value/.test(expects)) return `put it in quotes: "${input}"`;
+  }
+  if (typeof input === "boolean" && /text|name|value/.test(expects)) return `put it in quotes: "${input}"`;
+  if (Array.isArray(input) && /^a map/.test(expects)) return "write keys and values, without dashes";
+  if (typeof input === "object" && input !== null && !Array.isArray(input) && /^a list/.test(expects)) {
+    return "begin each entry with a dash";
+  }
+  return "";
+}
+
+function durationHint(input: string): string {
+  const match = /^\s*(\d+)\s*([a-z]*)/i.exec(input);
+  if (match === null) return "";
+  const unit = nearestUnit(match[2]!.toLowerCase());
+  return unit === "" ? `a duration has a unit: ${match[1]}s or ${match[1]}ms` : `write ${match[1]}${unit}`;
+}
+
+function nearestUnit(word: string): string {
+  if (/^(ms|milli|msec)/.test(word)) return "ms";
+  const first = word.slice(0, 1);
+  return first !== "" && "smhd".includes(first) ? first : "";
+}
+
+function unknownKey(issue: Issue, path: Path, unknown: string, context: Context): Problem {
+  const shape = (schemaOf(issue, context) as z.ZodObject | undefined)?._zod.def.shape ?? {};
+  const known = Object.keys(shape);
+  const message = `unknown key ${show(unknown)}`;
+  const at = [...path, unknown];
+  if (unknown === "<<") return errorAtKey(at, message, "merge keys are not part of YAML 1.2: write the keys out");
+  const near = nearest(unknown, known);
+  if (near !== null) return errorAtKey(at, message, `did you mean ${near}`);
+  const elsewhere = context.places.get(unknown) ?? [];
+  if (elsewhere.length > 0) return errorAtKey(at, message, `${unknown} belongs in ${listWords(elsewhere)}`);
+  return errorAtKey(at, message, `known here: ${listWords(known)}`);
+}

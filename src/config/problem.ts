@@ -1,0 +1,91 @@
+// A mistake in a configuration before it has a place: the path of keys that leads to it, what is wrong and what helps. Front
+// ends know where paths stand in the text and turn problems into diagnostics.
+
+import { diagnosticsMax } from "../base/limits.ts";
+import type { Diagnostic, Position } from "../model/diagnostic.ts";
+
+/** Keys and list indices from the top. */
+export type Path = readonly (string | number)[];
+
+export interface Problem {
+  readonly severity: "error" | "warning";
+  readonly path: Path;
+  /** The mistake is the key itself (an unknown one, a name) rather than its value. */
+  readonly atKey: boolean;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Where a path stands in the text; a path that is not there is placed at the nearest part of it that is. */
+export type Locate = (path: Path, atKey: boolean) => Position;
+
+export function error(path: Path, message: string, hint = ""): Problem {
+  return { severity: "error", path, atKey: false, message, hint };
+}
+
+export function errorAtKey(path: Path, message: string, hint = ""): Problem {
+  return { severity: "error", path, atKey: true, message, hint };
+}
+
+export function warning(path: Path, message: string, hint = ""): Problem {
+  return { severity: "warning", path, atKey: false, message, hint };
+}
+
+/** "pools.users.endpoints[0].weight"; keys that are not plain words are quoted. */
+export function formatPath(path: Path): string {
+  let out = "";
+  for (const part of path) {
+    if (typeof part === "number") out += `[${part}]`;
+    else if (/^[A-Za-z0-9_-]+$/.test(part)) out += out === "" ? part : `.${part}`;
+    else out += `[${JSON.stringify(cut(part))}]`;
+  }
+  return out;
+}
+
+const SHOWN_MAX = 60;
+
+function cut(text: string): string {
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
+}
+
+/** A found value in the words of a message. */
+export function show(value: unknown): string {
+  if (value === null || value === undefined) return "nothing";
+  if (typeof value === "string") return value === "" ? "an empty text" : JSON.stringify(cut(value));
+  if (typeof value === "number") return `the number ${value}`;
+  if (typeof value === "boolean") return String(value);
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  if (typeof value === "object") return "a map";
+  return `a ${typeof value}`;
+}
+
+/** Problems with their places, in the order of the text, errors before warnings of the same place, bounded in number. */
+export function placeProblems(problems: readonly Problem[], locate: Locate): Diagnostic[] {
+  const placed = problems.map((p): Diagnostic => {
+    return {
+      severity: p.severity,
+      at: locate(p.path, p.atKey),
+      path: formatPath(p.path),
+      message: p.message,
+      hint: p.hint,
+    };
+  });
+  placed.sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column || rank(a) - rank(b));
+  return boundDiagnostics(placed);
+}
+
+function rank(d: Diagnostic): number {
+  return d.severity === "error" ? 0 : 1;
+}
+
+/** The first diagnosticsMax, and one that says how many more there are. An error is never lost to warnings. */
+export function boundDiagnostics(all: readonly Diagnostic[]): Diagnostic[] {
+  if (all.length <= diagnosticsMax) return [...all];
+  const kept = all.filter((d) => d.severity === "error").slice(0, diagnosticsMax - 1);
+  const shown = kept.length > 0 ? kept : all.slice(0, diagnosticsMax - 1);
+  const last = shown.at(-1)!;
+  return [
+    ...shown,
+    { ...last, path: "", message: `${all.length - shown.length} further mistakes are not shown`, hint: "" },
+  ];
+}

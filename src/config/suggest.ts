@@ -1,0 +1,61 @@
+// "Did you mean …": the nearest of a list of known words. For messages only; never decides anything.
+
+/** Distances beyond this are not worth computing; words longer than it are compared by their beginning. */
+const WORD_LENGTH_MAX = 64;
+
+/** Edit distance with neighbouring letters swapped counting as one (optimal string alignment). */
+function distance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      let cost = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + same);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        cost = Math.min(cost, beforeLast[j - 2]! + 1);
+      row.push(cost);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length]!;
+}
+
+/** Letters only, lower case: "slow_start", "slow-start" and "slowStart" are one word. */
+function squash(word: string): string {
+  return word.toLowerCase().replace(/[-_ .]/g, "");
+}
+
+/** The known word nearest to the given one, or null if none is near: at most a third of its letters differ. */
+export function nearest(word: string, known: readonly string[]): string | null {
+  const given = squash(word.slice(0, WORD_LENGTH_MAX));
+  if (given === "") return null;
+  let best: string | null = null;
+  let bestDistance = Math.max(1, Math.floor(given.length / 3)) + 1;
+  for (const candidate of known) {
+    const other = squash(candidate.slice(0, WORD_LENGTH_MAX));
+    if (Math.abs(other.length - given.length) >= bestDistance) continue;
+    const d = distance(given, other);
+    if (d < bestDistance && d < given.length) {
+      best = candidate;
+      bestDistance = d;
+    }
+  }
+  return best;
+}
+
+/** "did you mean X", or "" when nothing is near. */
+export function didYouMean(word: string, known: readonly string[]): string {
+  const found = nearest(word, known);
+  return found === null ? "" : `did you mean ${found}`;
+}
+
+const LISTED_MAX = 12;
+
+/** "a, b or c"; a long list is cut. */
+export function listWords(words: readonly string[]): string {
+  if (words.length > LISTED_MAX) return `${words.slice(0, LISTED_MAX).join(", ")} …`;
+  if (words.length < 2) return words.join("");
+  return `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+}
