@@ -116,6 +116,18 @@ export const firstLookupMs = limit(
   "ms",
   "how long a start or reload waits for the first answers to new host names; it then goes on without",
 );
+export const heartbeatMaxMs = limit(
+  "heartbeatMaxMs",
+  10_000,
+  "ms",
+  "a worker whose event loop stands still for longer is killed and started again",
+);
+export const workerKillGraceMs = limit(
+  "workerKillGraceMs",
+  2000,
+  "ms",
+  "how long past timeouts.drain a worker may take to exit before it is killed",
+);
 export const listenBacklog = limit(
   "listenBacklog",
   4096,

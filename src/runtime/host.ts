@@ -1,0 +1,46 @@
+// What the supervisor needs of the machine besides the Env ports: processes, listening descriptors, names. The real thing is
+// system-host.ts; tests bring their own.
+
+import type { BindAddress } from "../model/config.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+
+/** A running worker process. */
+export interface WorkerProcess {
+  readonly pid: number;
+  /** Sends the descriptors, then the message. The descriptors stay the caller's. False when the worker is gone. */
+  send(message: ToWorker, fds: readonly number[]): boolean;
+  kill(): void;
+}
+
+export interface WorkerEvents {
+  onMessage(message: FromWorker): void;
+  /** Called once, never before spawn() returns. */
+  onExit(code: number | null, signal: string | null): void;
+}
+
+export interface BoundSocket {
+  readonly fd: number;
+  readonly port: number;
+}
+
+export interface NameAnswer {
+  /** IP literals, at least one, in the order of preference. */
+  readonly addresses: readonly string[];
+  /** How long the answer may be kept; null if the source does not say. */
+  readonly ttlMs: number | null;
+}
+
+export interface Host {
+  /** Starts worker process number `worker`. Throws when it cannot be started. */
+  spawn(worker: number, events: WorkerEvents): WorkerProcess;
+  /** Binds and listens. Throws an Error whose message is for the operator, its `code` the system's. */
+  listen(bind: BindAddress, reusePort: boolean): BoundSocket;
+  duplicate(fd: number): number;
+  close(fd: number): void;
+  /** Opens a file for appending; throws an Error for the operator. */
+  openLog(path: string): number;
+  /** Removes a unix socket's file; missing files are no error. */
+  removeSocketFile(path: string): void;
+  /** Addresses of a host name. Rejects with an Error whose message says why there is none. */
+  resolve(name: string): Promise<NameAnswer>;
+}

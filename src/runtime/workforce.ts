@@ -1,0 +1,256 @@
+// All workers together: starts them, brings them all from one plan to the next in two phases, sees that the dead are replaced
+// and the surplus leaves. Either every running worker takes a new plan or none does.
+
+import { workersMax } from "../base/limits.ts";
+import { LogLevel, type Clock } from "../base/ports.ts";
+import type { TimerWheel } from "../base/timer-wheel.ts";
+import type { Plan } from "../model/plan.ts";
+import { WC, type Columns } from "../stats/columns.ts";
+import type { Host } from "./host.ts";
+import type { Journal } from "./journal.ts";
+import type { Pairing } from "./socket-book.ts";
+import { WorkerSlot, type Delivery } from "./worker-slot.ts";
+
+export interface LogFile {
+  readonly path: string;
+  readonly fd: number;
+}
+
+/** A plan with everything that goes to the workers beside it. */
+export interface Deployment {
+  readonly plan: Plan;
+  readonly pairings: readonly Pairing[];
+  /** null = no log, or standard output. */
+  readonly log: LogFile | null;
+}
+
+export interface WorkforceOptions {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  readonly host: Host;
+  readonly journal: Journal;
+  readonly columns: Columns;
+  /** A worker has ended and its books must be settled before anybody takes its place. */
+  readonly onExit: (worker: number) => void;
+  /** Some worker holds fewer old generations than before. */
+  readonly onRetired: () => void;
+}
+
+const checkEveryMs = 1000;
+/** A longer gap between two of the supervisor's own checks means that it was stopped itself, and its workers perhaps too. */
+const ownGapMs = 3000;
+
+export class Workforce {
+  private readonly options: WorkforceOptions;
+  private readonly slots: WorkerSlot[] = [];
+  private current: Deployment | null = null;
+  private wanted = 0;
+  private stopping = false;
+  private readonly checkTimer: number;
+  private lastCheckMs = 0;
+  private graceFromMs = 0;
+  /** Told of every change of some worker's state. */
+  private watchers: (() => void)[] = [];
+  private launchTrouble = "";
+
+  constructor(options: WorkforceOptions) {
+    this.options = options;
+    this.checkTimer = options.timers.open({ onDeadline: () => this.check() });
+  }
+
+  get workers(): readonly WorkerSlot[] {
+    return this.slots;
+  }
+
+  /** How many workers the configuration wants. */
+  get size(): number {
+    return this.wanted;
+  }
+
+  /** The oldest generation that any worker may still be working with. */
+  get oldestGeneration(): number {
+    let oldest = this.current?.plan.generation ?? 0;
+    for (const slot of this.slots) {
+      if (slot.pid !== 0 && slot.oldestGeneration !== 0) oldest = Math.min(oldest, slot.oldestGeneration);
+    }
+    return oldest;
+  }
+
+  /** First start. Resolves with "" once all workers run the plan, or with why one does not. */
+  async launch(deployment: Deployment, count: number): Promise<string> {
+    this.current = deployment;
+    this.resize(count);
+    this.lastCheckMs = this.options.clock.nowMs();
+    this.options.timers.set(this.checkTimer, this.lastCheckMs + checkEveryMs);
+    await this.until(() => this.launchTrouble !== "" || this.slots.every((slot) => slot.state === "running"));
+    return this.launchTrouble;
+  }
+
+  /**
+   * Brings every running worker to a new plan. beforeCommit runs once all of them have accepted it. Resolves with "", or with
+   * why one of them refused: then nothing has changed anywhere.
+   */
+  async deploy(deployment: Deployment, count: number, beforeCommit: () => void): Promise<string> {
+    const ready = this.slots.filter((slot) => slot.state === "running" && !slot.busy && slot.worker < count);
+    const troubles = await Promise.all(ready.map((slot) => slot.prepare(deliveryFor(slot, deployment))));
+    const refusing = troubles.findIndex((trouble) => trouble !== "");
+    if (refusing >= 0) {
+      for (const slot of ready) slot.discard(deployment.plan.generation);
+      for (const slot of this.slots) void this.catchUp(slot);
+      return `worker ${ready[refusing]!.worker}: ${troubles[refusing]!}`;
+    }
+    this.current = deployment;
+    beforeCommit();
+    await Promise.all(ready.map((slot) => this.commit(slot, deployment)));
+    for (const slot of this.slots) void this.catchUp(slot);
+    return "";
+  }
+
+  /** Starts what is missing and drains what is too much. Called once a plan for this many is in force. */
+  resize(count: number): void {
+    this.wanted = Math.min(count, workersMax);
+    for (let worker = this.slots.length; worker < this.wanted; worker++) this.slots.push(this.open(worker));
+    for (const slot of this.slots) {
+      if (slot.worker < this.wanted) {
+        if (slot.state === "stopped") slot.start();
+      } else if (slot.state !== "stopped") slot.drain(this.drainMs());
+    }
+  }
+
+  /** New addresses of host names: for the workers now, and for those that start later. */
+  setResolved(resolved: Plan["resolved"]): void {
+    if (this.current === null) return;
+    this.current = { ...this.current, plan: { ...this.current.plan, resolved } };
+    for (const slot of this.slots) if (slot.state === "running") slot.sendResolved(resolved);
+  }
+
+  /** The access log was opened anew. */
+  setLog(log: LogFile): void {
+    if (this.current === null) return;
+    this.current = { ...this.current, log };
+    for (const slot of this.slots) if (slot.logPath !== "") slot.reopen(log.fd);
+  }
+
+  /** Has every worker finish and exit; none is started again. */
+  drain(): void {
+    this.stopping = true;
+    this.options.timers.clear(this.checkTimer);
+    for (const slot of this.slots) slot.drain(this.drainMs());
+  }
+
+  /** Ends every worker at once. */
+  kill(): void {
+    this.stopping = true;
+    this.options.timers.clear(this.checkTimer);
+    for (const slot of this.slots) slot.kill();
+  }
+
+  /** Resolves once no worker is left. */
+  stopped(): Promise<void> {
+    return this.until(() => this.slots.every((slot) => slot.state === "stopped"));
+  }
+
+  private drainMs(): number {
+    return this.current?.plan.config.timeouts.drainMs ?? 0;
+  }
+
+  private open(worker: number): WorkerSlot {
+    const { clock, timers, host, journal, onRetired } = this.options;
+    return new WorkerSlot({
+      worker,
+      clock,
+      timers,
+      host,
+      journal,
+      onHello: (slot) => void this.catchUp(slot),
+      onRetired,
+      onExit: (slot) => this.exited(slot),
+    });
+  }
+
+  private exited(slot: WorkerSlot): void {
+    this.options.onExit(slot.worker);
+    this.options.onRetired();
+    if (slot.state === "waiting") this.launchTrouble ||= `worker ${slot.worker} ended before it was ready`;
+    // A worker that was surplus for a while and is wanted again.
+    if (slot.state === "stopped" && slot.worker < this.wanted && !this.stopping) slot.start();
+    this.changed();
+  }
+
+  /** Brings one worker, started or left behind, to the plan in force. */
+  private async catchUp(slot: WorkerSlot): Promise<void> {
+    for (;;) {
+      const deployment = this.current;
+      if (deployment === null || slot.busy || slot.generation === deployment.plan.generation) return;
+      if (slot.pid === 0 || (slot.state !== "starting" && slot.state !== "running")) return;
+      const trouble = await slot.prepare(deliveryFor(slot, deployment));
+      if (trouble === "") await this.commit(slot, deployment);
+      else if (slot.pid !== 0) {
+        this.launchTrouble ||= `worker ${slot.worker}: ${trouble}`;
+        const fields = { worker: slot.worker, generation: deployment.plan.generation, reason: trouble };
+        this.options.journal.record(LogLevel.Error, "worker refuses the configuration", fields);
+        slot.replace();
+      }
+      this.changed();
+      if (trouble !== "") return;
+    }
+  }
+
+  private async commit(slot: WorkerSlot, deployment: Deployment): Promise<void> {
+    const granted = new Set(deployment.pairings.map((pairing) => pairing.key));
+    const { plan, log } = deployment;
+    const trouble = await slot.commit(plan.generation, granted, log === null ? "" : log.path);
+    if (trouble !== "") return;
+    const now = this.current;
+    if (now === null) return;
+    if (now.plan.resolved !== plan.resolved) slot.sendResolved(now.plan.resolved);
+    if (now.log !== null && log !== null && now.log.fd !== log.fd) slot.reopen(now.log.fd);
+    this.changed();
+  }
+
+  /** Once a second: nobody's event loop may stand still. */
+  private check(): void {
+    const nowMs = this.options.clock.nowMs();
+    if (nowMs - this.lastCheckMs > ownGapMs) this.graceFromMs = nowMs;
+    this.lastCheckMs = nowMs;
+    for (const slot of this.slots) {
+      slot.checkHeartbeat(nowMs, this.options.columns.worker(slot.worker)[WC.heartbeatMs]!, this.graceFromMs);
+    }
+    this.options.timers.set(this.checkTimer, nowMs + checkEveryMs);
+  }
+
+  private changed(): void {
+    for (const watcher of [...this.watchers]) watcher();
+  }
+
+  private until(condition: () => boolean): Promise<void> {
+    if (condition()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const watcher = (): void => {
+        if (!condition()) return;
+        this.watchers = this.watchers.filter((other) => other !== watcher);
+        resolve();
+      };
+      this.watchers.push(watcher);
+    });
+  }
+}
+
+/** What a worker needs beyond what it has. A listener that loses one of its addresses has its sockets granted anew. */
+export function deliveryFor(
+  slot: Pick<WorkerSlot, "worker" | "granted" | "logPath">,
+  deployment: Deployment,
+): Delivery {
+  const wanted = new Set(deployment.pairings.map((pairing) => pairing.key));
+  const releases = new Set<string>();
+  for (const key of slot.granted) if (!wanted.has(key)) releases.add(key.slice(0, key.indexOf("\n")));
+  const missing = deployment.pairings.filter(({ key, listener }) => !slot.granted.has(key) || releases.has(listener));
+  const { log } = deployment;
+  return {
+    plan: deployment.plan,
+    grants: missing.map(({ listener, bound }) => ({ listener, port: bound.address.port })),
+    fds: missing.map(({ bound }) => bound.fds[slot.worker]!),
+    releases: [...releases],
+    logFd: log === null || log.path === slot.logPath ? null : log.fd,
+  };
+}
