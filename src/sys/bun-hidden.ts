@@ -46,9 +46,9 @@ export function listenOnFd<D>(fd: number, data: D, socket: RawHandlers<D>): RawL
 }
 
 /**
- * Takes over a descriptor on which a connect was begun. `open` is called before this returns, whether or not the connect
- * is through; the first `drain` says that it is; a failed one comes as `close` with the real error code. A descriptor Bun
- * cannot take stays the caller's, and `connectError` is called before this returns.
+ * Takes over a descriptor on which a connect was begun. `open` is called before this returns, whether or not the
+ * connect is through; the first `drain` says that it is; a failed one comes as `close` with the real error code. A
+ * descriptor Bun cannot take stays the caller's, and `connectError` is called before this returns.
  */
 export function connectOnFd<D>(fd: number, data: D, socket: RawHandlers<D>): Promise<unknown> {
   return hidden.connect({ fd, data, allowHalfOpen: true, socket });

@@ -112,11 +112,12 @@ function removeStale(c: Libc, path: string): void {
 
 function listenError(bind: ListenAddress, code: string): ListenError {
   const place = formatBind(bind);
-  const [reason, hint] = explain(bind, code);
+  const [reason, hint] = explainBind(bind, code);
   return new ListenError(`cannot listen on ${place}: ${reason}`, code, hint);
 }
 
-function explain(bind: ListenAddress, code: string): readonly [reason: string, hint: string] {
+/** Why a bind failed and what to do, as parts of sentences. */
+export function explainBind(bind: ListenAddress, code: string): readonly [reason: string, hint: string] {
   if (code === "EADDRINUSE") {
     return bind.unixPath === null
       ? [

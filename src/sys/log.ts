@@ -1,9 +1,10 @@
-// The operator's log: one line per event on standard error. Human text on a terminal, logfmt or JSON otherwise.
+// The operator's log: one line per event on standard error. Human text on a terminal, logfmt or JSON otherwise. Lines are
+// written by the log sink: a stalled reader of standard error loses lines instead of stopping traffic.
 
-import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
-import { LogLevel } from "../base/ports.ts";
-import type { Log } from "../base/ports.ts";
+import { logLineBytesMax } from "../base/limits.ts";
+import type { Log, LogLevel } from "../base/ports.ts";
+import { openLogSink } from "./log-sink.ts";
 
 export type LogFormat = "text" | "logfmt" | "json";
 
@@ -49,18 +50,26 @@ function quoted(text: string): string {
   return /^[^\s"=\\]+$/.test(safe) ? safe : JSON.stringify(safe);
 }
 
-/** Writes to standard error. */
-export function createLog(options: LogOptions): Log {
-  const format: LogFormat = options.format === "auto" ? (isatty(2) ? "text" : "logfmt") : options.format;
+/** A log that can be brought to an end. */
+export interface SystemLog extends Log {
+  /** Writes what waits, for at most deadlineMs. Leaving without it loses nothing as long as somebody reads. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+const encoder = new TextEncoder();
+
+/** Writes to standard error, or to the descriptor given. Lines over logLineBytesMax are cut. */
+export function createLog(options: LogOptions, fd = 2): SystemLog {
+  const format: LogFormat = options.format === "auto" ? (isatty(fd) ? "text" : "logfmt") : options.format;
+  const sink = openLogSink({ target: fd, flushMs: 0 });
   return {
     write(level, event, fields) {
       if (level < options.level) return;
-      const line = formatEvent(format, Date.now(), level, options.source, event, fields);
-      try {
-        writeSync(2, `${line}\n`);
-      } catch {
-        // Nobody reads standard error any more.
-      }
+      const bytes = encoder.encode(`${formatEvent(format, Date.now(), level, options.source, event, fields)}\n`);
+      const length = Math.min(bytes.length, logLineBytesMax);
+      bytes[length - 1] = 10;
+      sink.append(bytes, 0, length);
     },
+    close: (deadlineMs) => sink.close(deadlineMs),
   };
 }

@@ -4,7 +4,6 @@
 
 import { availableParallelism } from "node:os";
 import { readFileSync } from "node:fs";
-import { isatty } from "node:tty";
 import { libc } from "./libc.ts";
 import { platform } from "./platform.ts";
 
@@ -125,10 +124,6 @@ export function exit(code: number): never {
 /** Resident memory of this process in bytes. */
 export function rssBytes(): number {
   return process.memoryUsage.rss();
-}
-
-export function isTerminal(fd: number): boolean {
-  return isatty(fd);
 }
 
 /** CPUs this process may use: affinity and the control group's quota (cgroup v2) are honoured. At least 1. */
