@@ -44,8 +44,9 @@ function splitHostPort(text: string): HostPort | Fault {
   const bracket = /^\[([^\]]*)\](.*)$/.exec(text);
   const colon = text.lastIndexOf(":");
   if (bracket === null && colon !== text.indexOf(":")) {
-    const hint = parseIp(text) === null ? "IPv6 addresses stand in brackets: [::1]:80" : `write [${text}]:80`;
-    return fault(`expected host:port, found ${JSON.stringify(text)}`, hint);
+    const withPort = parseIp(text.slice(0, colon)) !== null && /^\d{1,5}$/.test(text.slice(colon + 1));
+    const example = withPort ? `[${text.slice(0, colon)}]${text.slice(colon)}` : "[::1]:80";
+    return fault(`expected host:port, found ${JSON.stringify(text)}`, `IPv6 addresses stand in brackets: ${example}`);
   }
   const host = bracket === null ? (colon < 0 ? text : text.slice(0, colon)) : bracket[1]!;
   const rest = bracket === null ? (colon < 0 ? "" : text.slice(colon)) : bracket[2]!;

@@ -5,7 +5,7 @@ import type * as z from "zod";
 import { isFault } from "./address.ts";
 import { notes } from "./fields.ts";
 import { error, errorAtKey, show, type Path, type Problem } from "./problem.ts";
-import { didYouMean, listWords, nearest } from "./suggest.ts";
+import { didYouMean, listWords, MEANT, nearest } from "./suggest.ts";
 
 /** All keys of the schema with the places where they belong: for hints about keys in the wrong place. */
 export type KeyPlaces = ReadonlyMap<string, readonly string[]>;
@@ -28,7 +28,24 @@ export function parseWith<T extends z.ZodType>(
   const result = schema.safeParse(value, { error: remember, reportInput: true });
   if (result.success) return { value: result.data, problems: [] };
   const context: Context = { raws, places };
-  return { value: null, problems: result.error.issues.flatMap((issue) => explain(issue, [], context)) };
+  const problems = result.error.issues.flatMap((issue) => explain(issue, [], context));
+  return { value: null, problems: withoutEchoes(problems) };
+}
+
+/** A misspelt key is also a missing one: once is enough. */
+function withoutEchoes(problems: readonly Problem[]): readonly Problem[] {
+  const meant = new Set<string>();
+  for (const p of problems) {
+    if (p.hint.startsWith(MEANT)) meant.add(JSON.stringify([...p.path.slice(0, -1), p.hint.slice(MEANT.length)]));
+  }
+  return problems.filter((p) => !isMissing(p) || !meant.has(JSON.stringify(p.path)));
+}
+
+const MISSING = "missing: ";
+
+/** Is the problem a required key that is not there? */
+export function isMissing(problem: Problem): boolean {
+  return problem.message.startsWith(MISSING);
 }
 
 interface Context {
@@ -42,8 +59,9 @@ function schemaOf(issue: Issue, context: Context): z.core.$ZodType | undefined {
 }
 
 function expectsOf(issue: Issue, context: Context): string {
+  if (issue.code === "custom") return String(issue.params?.["expects"]);
   const schema = schemaOf(issue, context);
-  const noted = schema === undefined ? undefined : notes.get(schema as z.ZodType)?.expects;
+  const noted = schema === undefined ? undefined : notes.get(schema)?.expects;
   if (noted !== undefined) return noted;
   if (issue.code === "invalid_value") return listWords(issue.values.map(String));
   if (issue.code === "invalid_type" && issue.expected === "boolean") return "true or false";
@@ -63,11 +81,9 @@ function explain(issue: Issue, prefix: Path, context: Context): Problem[] {
   }
   if (issue.code === "invalid_union") return explainUnion(issue, path, context);
   const expects = expectsOf(issue, context);
-  if (issue.input === undefined) return [error(path, `missing: expected ${expects}`)];
-  if (issue.code === "custom" && issue.params?.["fault"] !== undefined) {
-    const fault: unknown = issue.params["fault"];
-    if (typeof fault === "object" && fault !== null && isFault(fault)) return [error(path, fault.message, fault.hint)];
-  }
+  if (issue.input === undefined) return [error(path, `${MISSING}expected ${expects}`)];
+  const fault: unknown = issue.code === "custom" ? issue.params?.["fault"] : null;
+  if (typeof fault === "object" && fault !== null && isFault(fault)) return [error(path, fault.message, fault.hint)];
   const words = issue.code === "invalid_value" ? issue.values.map(String) : [];
   return [error(path, `expected ${expects}, found ${found(issue.input, path)}`, hintFor(issue.input, expects, words))];
 }
@@ -79,7 +95,9 @@ function found(value: unknown, path: Path): string {
 
 /** Is this an issue about the kind of the whole value, so that another option of a union may fit? */
 function isMismatch(issue: Issue): boolean {
-  return issue.path.length === 0 && (issue.code === "invalid_type" || issue.code === "invalid_value");
+  if (issue.path.length > 0) return false;
+  if (issue.code === "invalid_union") return issue.errors.every((option) => option.some(isMismatch));
+  return issue.code === "invalid_type" || issue.code === "invalid_value";
 }
 
 /**
@@ -89,7 +107,7 @@ function isMismatch(issue: Issue): boolean {
 function explainUnion(issue: Issue & { code: "invalid_union" }, path: Path, context: Context): Problem[] {
   const fitting = issue.errors.filter((issues) => !issues.some(isMismatch));
   if (fitting.length === 1) return fitting[0]!.flatMap((inner) => explain(inner, path, context));
-  if (issue.input === undefined) return [error(path, `missing: expected ${expectsOf(issue, context)}`)];
+  if (issue.input === undefined) return [error(path, `${MISSING}expected ${expectsOf(issue, context)}`)];
   const words = issue.errors
     .flat()
     .flatMap((inner) => (inner.code === "invalid_value" ? inner.values.map(String) : []));
@@ -105,11 +123,13 @@ function hintFor(input: unknown, expects: string, words: readonly string[]): str
     if (/^(true|false)$/i.test(input) && /true or false/.test(expects))
       return `write ${input.toLowerCase()} without quotes`;
     if (/duration/.test(expects)) return durationHint(input);
+    if (/^a list/.test(expects)) return `write it as a list: [${show(input)}]`;
     return "";
   }
   if (input === false && /\boff\b/.test(expects)) return "write off";
   if (typeof input === "number") {
     if (/duration/.test(expects)) return `a duration has a unit: write ${input}s or ${input}ms`;
+    if (/^an address and port/.test(expects)) return `write 0.0.0.0:${input}`;
     if (/percentage/.test(expects)) return `write ${input}%`;
     if (/text|name|characters|header|value/.test(expects)) return `put it in quotes: "${input}"`;
   }
@@ -141,7 +161,7 @@ function unknownKey(issue: Issue, path: Path, unknown: string, context: Context)
   const at = [...path, unknown];
   if (unknown === "<<") return errorAtKey(at, message, "merge keys are not part of YAML 1.2: write the keys out");
   const near = nearest(unknown, known);
-  if (near !== null) return errorAtKey(at, message, `did you mean ${near}`);
+  if (near !== null) return errorAtKey(at, message, `${MEANT}${near}`);
   const elsewhere = context.places.get(unknown) ?? [];
   if (elsewhere.length > 0) return errorAtKey(at, message, `${unknown} belongs in ${listWords(elsewhere)}`);
   return errorAtKey(at, message, `known here: ${listWords(known)}`);

@@ -52,7 +52,7 @@ export function text<T, I extends string>(
     z.transform((given: string, context): T => {
       const value = parse(given);
       if (value !== null && !(typeof value === "object" && isFault(value))) return value;
-      context.issues.push({ code: "custom", input: given, params: value === null ? {} : { fault: value } });
+      context.issues.push({ code: "custom", input: given, params: { expects, fault: value } });
       return z.NEVER;
     }),
     expects,

@@ -59,33 +59,24 @@ export function show(value: unknown): string {
   return `a ${typeof value}`;
 }
 
-/** Problems with their places, in the order of the text, errors before warnings of the same place, bounded in number. */
+/** Problems with their places. */
 export function placeProblems(problems: readonly Problem[], locate: Locate): Diagnostic[] {
-  const placed = problems.map((p): Diagnostic => {
-    return {
-      severity: p.severity,
-      at: locate(p.path, p.atKey),
-      path: formatPath(p.path),
-      message: p.message,
-      hint: p.hint,
-    };
-  });
-  placed.sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column || rank(a) - rank(b));
-  return boundDiagnostics(placed);
+  return problems.map((p) => ({
+    severity: p.severity,
+    at: locate(p.path, p.atKey),
+    path: formatPath(p.path),
+    message: p.message,
+    hint: p.hint,
+  }));
 }
 
-function rank(d: Diagnostic): number {
-  return d.severity === "error" ? 0 : 1;
-}
-
-/** The first diagnosticsMax, and one that says how many more there are. An error is never lost to warnings. */
-export function boundDiagnostics(all: readonly Diagnostic[]): Diagnostic[] {
-  if (all.length <= diagnosticsMax) return [...all];
-  const kept = all.filter((d) => d.severity === "error").slice(0, diagnosticsMax - 1);
-  const shown = kept.length > 0 ? kept : all.slice(0, diagnosticsMax - 1);
-  const last = shown.at(-1)!;
-  return [
-    ...shown,
-    { ...last, path: "", message: `${all.length - shown.length} further mistakes are not shown`, hint: "" },
-  ];
+/** In the order of the text, errors first where they share a place, bounded in number; no error is lost to warnings. */
+export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  const rank = (d: Diagnostic): number => (d.severity === "error" ? 0 : 1);
+  const all = diagnostics.toSorted((a, b) => a.at.line - b.at.line || a.at.column - b.at.column || rank(a) - rank(b));
+  if (all.length <= diagnosticsMax) return all;
+  const errors = all.filter((d) => d.severity === "error");
+  const shown = (errors.length > 0 ? errors : all).slice(0, diagnosticsMax - 1);
+  const message = `${all.length - shown.length} further mistakes are not shown`;
+  return [...shown, { ...shown.at(-1)!, path: "", message, hint: "" }];
 }

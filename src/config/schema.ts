@@ -322,7 +322,7 @@ const health = map("a map of health check settings, or off", {
 
 const passive = map("a map with maxFails and failTimeout, or off", {
   maxFails: key(
-    whole(1, 100_000),
+    expecting(whole(1, 100_000), "a whole number from 1 to 100000 (to disable, write passive: off)"),
     "Failed attempts within failTimeout that take an endpoint out.",
     defaultPassive.maxFails,
   ),

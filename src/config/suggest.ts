@@ -45,10 +45,13 @@ export function nearest(word: string, known: readonly string[]): string | null {
   return best;
 }
 
+/** How a suggestion begins; the word itself follows. */
+export const MEANT = "did you mean ";
+
 /** "did you mean X", or "" when nothing is near. */
 export function didYouMean(word: string, known: readonly string[]): string {
   const found = nearest(word, known);
-  return found === null ? "" : `did you mean ${found}`;
+  return found === null ? "" : MEANT + found;
 }
 
 const LISTED_MAX = 12;

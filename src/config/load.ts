@@ -1,0 +1,145 @@
+// From a file, a text or a value to a validated Config: chooses the front end, collects every mistake, gives each its place.
+
+import { configBytesMax } from "../base/limits.ts";
+import type { Config } from "../model/config.ts";
+import { hasErrors, type Diagnostic } from "../model/diagnostic.ts";
+import { parseWith } from "./explain.ts";
+import { keyPlaces } from "./json-schema.ts";
+import { lower } from "./lower.ts";
+import { independent, withoutMistakes } from "./partial.ts";
+import { placeProblems, sortDiagnostics, type Locate, type Path, type Problem } from "./problem.ts";
+import { configSchema } from "./schema.ts";
+import { checkPlain } from "./ts/plain.ts";
+import { validate } from "./validate.ts";
+import { parseYaml } from "./yaml/parse.ts";
+
+/** A Config without errors, or null and at least one error. Warnings may come with either. */
+export interface Loaded {
+  readonly config: Config | null;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** How files are read; the implementation is the caller's. */
+export interface ConfigFiles {
+  /** The file's bytes, or a sentence why not ("no such file"). At most limit + 1 bytes need be read. */
+  read(path: string, limit: number): Promise<Uint8Array | string>;
+  /** Runs a TypeScript or JavaScript module afresh and returns its default export. Throws what the module throws. */
+  importDefault(path: string): Promise<unknown>;
+}
+
+/** A loaded file, with its text for excerpts ("" if it could not be read). */
+export interface LoadedFile extends Loaded {
+  readonly text: string;
+}
+
+const moduleName = /\.[cm]?[jt]s$/;
+
+/** Loads a file; `.ts` and `.js` modules are run, everything else is read as YAML (of which JSON is a part). */
+export async function loadFile(path: string, files: ConfigFiles): Promise<LoadedFile> {
+  const bytes = await files.read(path, configBytesMax);
+  if (typeof bytes === "string") return { text: "", ...refuse(path, `cannot read the configuration: ${bytes}`) };
+  if (bytes.length > configBytesMax) {
+    return { text: "", ...refuse(path, `the configuration is larger than ${configBytesMax} bytes`) };
+  }
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  if (!moduleName.test(path) && !looksLikeModule(text)) return { text, ...loadText(decodeChecked(bytes, text), path) };
+  let value: unknown;
+  try {
+    value = await files.importDefault(path);
+  } catch (thrown) {
+    return { text, ...refuse(path, `the module failed: ${firstLine(thrown)}`, "run it alone to see the whole error") };
+  }
+  return { text, ...loadValue(value, path) };
+}
+
+/** A file without a telling name: a module says so at the beginning of a line. */
+function looksLikeModule(text: string): boolean {
+  return /^(import\s.*from\s*["']|export\s+default\b)/m.test(text);
+}
+
+/** Where the bytes are no UTF-8, a character that YAML refuses takes the place of the replacement character. */
+function decodeChecked(bytes: Uint8Array, text: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return text.replace("\uFFFD", "\uFFFE");
+  }
+}
+
+function firstLine(thrown: unknown): string {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return message.split("\n", 1)[0]!.slice(0, 200);
+}
+
+function refuse(file: string, message: string, hint = ""): Loaded {
+  return {
+    config: null,
+    diagnostics: [{ severity: "error", at: { file, line: 0, column: 0 }, path: "", message, hint }],
+  };
+}
+
+/** Loads YAML or JSON text. `file` is only a name for diagnostics. */
+export function loadText(text: string, file: string): Loaded {
+  if (text.length > configBytesMax) return refuse(file, `the configuration is larger than ${configBytesMax} bytes`);
+  const parsed = parseYaml(text, file);
+  if (parsed.value === null) return { config: null, diagnostics: parsed.diagnostics };
+  const { config, problems } = understand(parsed.value);
+  const known = new Set(parsed.diagnostics.map((d) => d.path));
+  const found = placeProblems(problems, parsed.locate).filter((d) => !known.has(d.path));
+  return finish(config, [...parsed.diagnostics, ...found]);
+}
+
+/** Loads what a TypeScript module exports. Values have no places in the text: diagnostics name the path alone. */
+export function loadValue(value: unknown, file: string): Loaded {
+  const locate: Locate = () => ({ file, line: 0, column: 0 });
+  const strange = checkPlain(value);
+  if (strange.length > 0) return finish(null, placeProblems(strange, locate));
+  const { config, problems } = understand(value);
+  return finish(config, placeProblems(problems, locate));
+}
+
+function finish(config: Config | null, diagnostics: readonly Diagnostic[]): Loaded {
+  return { config: hasErrors(diagnostics) ? null : config, diagnostics: sortDiagnostics(diagnostics) };
+}
+
+/** Types first, then what was typed together, then the whole. Mistakes of one kind do not hide those of the next. */
+function understand(value: unknown): { readonly config: Config | null; readonly problems: readonly Problem[] } {
+  let rest: unknown = value;
+  const mistakes: Problem[] = [];
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const parsed = parseWith(configSchema, rest, keyPlaces());
+    if (parsed.value !== null) {
+      const { config, problems } = lower(parsed.value);
+      const later = [...problems, ...validate(config)].map((p) => ({ ...p, path: asTyped(p.path, value) }));
+      if (mistakes.length === 0) return { config, problems: later };
+      return { config: null, problems: [...mistakes, ...independent(later, mistakes)] };
+    }
+    if (round === 0) mistakes.push(...parsed.problems);
+    rest = withoutMistakes(rest, parsed.problems);
+    if (rest === null) break;
+  }
+  return { config: null, problems: mistakes };
+}
+
+/** Taking out one wrong value can leave a map without a required key, which is taken out next: a few levels at most. */
+const ROUNDS_MAX = 6;
+
+/** The path in the form the user chose: `forward` is short for one route, and one value stands for a list of one. */
+function asTyped(path: Path, value: unknown): Path {
+  const out: (string | number)[] = [];
+  let at: unknown = value;
+  for (let i = 0; i < path.length; i++) {
+    const part = path[i]!;
+    if (typeof part === "number" && !Array.isArray(at)) continue;
+    if (part === "routes" && i === 2 && path[0] === "listeners" && !hasKey(at, "routes") && hasKey(at, "forward"))
+      continue;
+    out.push(part);
+    at = hasKey(at, part) ? at[part] : undefined;
+    if (at === undefined) return [...out, ...path.slice(i + 1)];
+  }
+  return out;
+}
+
+function hasKey(value: unknown, key: string | number): value is Record<string | number, unknown> {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, key);
+}
