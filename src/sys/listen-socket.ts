@@ -1,7 +1,7 @@
 // Makes listening sockets as bare descriptors, so that the supervisor can hold them without ever accepting and hand
 // one to each worker. Net.adopt() accepts on them. Errors are for the operator: each says what to do.
 
-import { chmodSync, existsSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { closeFd, openSocket, requireLibc, setIntOption } from "./libc.ts";
 import type { Libc } from "./libc.ts";
 import { errorName, platform } from "./platform.ts";
@@ -102,7 +102,8 @@ function boundPort(c: Libc, fd: number): number {
  * about.
  */
 function removeStale(c: Libc, path: string): void {
-  if (!existsSync(path) || !encodeUnixAddress(path)) return;
+  // Connecting to an ordinary file is refused too: only a socket may be taken for a stale one.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true || !encodeUnixAddress(path)) return;
   const fd = openSocket(c, AF_UNIX, SOCK_STREAM);
   if (fd < 0) return;
   const refused = c.connect(fd, sockaddr, encoded.length) < 0 && errorName(c.errno()) === "ECONNREFUSED";

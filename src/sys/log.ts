@@ -1,5 +1,5 @@
-// The operator's log: one line per event on standard error. Human text on a terminal, logfmt or JSON otherwise. Lines are
-// written by the log sink: a stalled reader of standard error loses lines instead of stopping traffic.
+// The operator's log: one line per event on standard error. Human text on a terminal, logfmt or JSON otherwise. Lines
+// are written by the log sink: a stalled reader of standard error loses lines instead of stopping traffic.
 
 import { isatty } from "node:tty";
 import { logLineBytesMax } from "../base/limits.ts";

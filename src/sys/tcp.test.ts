@@ -1,3 +1,6 @@
+// The network port against the contract of base/ports.ts, over real sockets of the loopback interface: addresses,
+// half-close, resets, backpressure, failing connects, exceptions, pausing, and descriptors that come back.
+
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -58,7 +61,7 @@ describe("addresses", () => {
     near.connection.abort();
   });
 
-  test("a peer that is gone before anybody asked is named by the empty string, a known one keeps its name", async () => {
+  test("a peer that is gone before anybody asked has an empty name, a known one keeps its name", async () => {
     server = serve();
     const { near, far } = await connectedPair(server);
     const other = await connectedPair(server);
@@ -213,7 +216,7 @@ describe("close and abort", () => {
 });
 
 describe("backpressure", () => {
-  test("50 MB to a slow reader: the kernel takes a bounded part, the rest waits with the writer, all arrives", async () => {
+  test("50 MB to a slow reader: the kernel takes a bounded part, the rest waits, all arrives", async () => {
     server = serve();
     const { near, far } = await connectedPair(server);
     const total = 50_000_000;
@@ -521,6 +524,13 @@ describe("listening", () => {
   });
 });
 
+async function dialMany(count: number): Promise<Recorder[]> {
+  const before = server.accepted.length;
+  const near = Array.from({ length: count }, () => dial(server.net, server.target));
+  await until("all open", () => near.every((r) => r.opened === 1) && server.accepted.length === before + count);
+  return near;
+}
+
 test("2000 connections, ended in every way, leave no descriptor behind", async () => {
   server = serve(anyPort, (recorder) => {
     recorder.keep = false;
@@ -531,8 +541,7 @@ test("2000 connections, ended in every way, leave no descriptor behind", async (
   const before = openDescriptors();
   for (let round = 0; round < 20; round++) {
     const first = server.accepted.length;
-    const near = Array.from({ length: 100 }, () => dial(server.net, server.target));
-    await until("all open", () => near.every((r) => r.opened === 1) && server.accepted.length === first + 100);
+    const near = await dialMany(100);
     const far = server.accepted.slice(first);
     const passive: Recorder[] = [];
     for (let i = 0; i < 100; i++) {
@@ -543,7 +552,8 @@ test("2000 connections, ended in every way, leave no descriptor behind", async (
       else active.connection!.finish();
     }
     await until("heard", () => passive.every((r) => r.isClosed || r.finished === 1));
-    for (const r of [...near, ...far]) r.connection!.close();
+    for (const r of near) r.connection!.close();
+    for (const r of far) r.connection!.close();
   }
   await until("all descriptors back", () => openDescriptors() <= before);
   expect(openDescriptors()).toBe(before);
