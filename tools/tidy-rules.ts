@@ -351,7 +351,8 @@ const allowance = /(?:\/\/|#|<!--)[ \t]*tidy: allow ([\w-]+)(?::[ \t]*(\S[^\n]*)
  * file.
  */
 function applyAllowances(file: Subject, findings: readonly Finding[]): Finding[] {
-  const allowances = [...(file.isCode ? file.comments : file.text).matchAll(allowance)].map((match) => {
+  const where = file.isCode ? file.comments : proseOf(file.text);
+  const allowances = [...where.matchAll(allowance)].map((match) => {
     return { line: lineOf(file.text, match.index), rule: match[1] ?? "", reason: match[2] ?? "", used: false };
   });
   const kept = findings.filter((finding) => {
