@@ -110,6 +110,13 @@ export const eventSubscribersMax = limit(
   "clients of the admin API's event stream at once",
 );
 export const lookupsInFlightMax = limit("lookupsInFlightMax", 32, "lookups", "host names being resolved at once");
+export const tcpKeepAliveMs = limit(
+  "tcpKeepAliveMs",
+  60_000,
+  "ms",
+  "silence after which the kernel begins to ask whether a peer is still there",
+);
+export const lookupMs = limit("lookupMs", 5000, "ms", "one resolution of a host name, all servers and retries together");
 export const firstLookupMs = limit(
   "firstLookupMs",
   3000,

@@ -110,6 +110,12 @@ export interface Net {
   connect(target: Target, events: ConnectionEvents): Connection;
 }
 
+/** Takes whole lines, for the access log. Never blocks: what does not fit is dropped and counted. */
+export interface LineSink {
+  /** Appends bytes[start, end), which ends with a line end. The bytes are copied. */
+  append(bytes: Uint8Array, start: number, end: number): void;
+}
+
 export interface Env {
   readonly clock: Clock;
   readonly rng: Rng;

@@ -35,7 +35,6 @@ export interface Host {
   spawn(worker: number, events: WorkerEvents): WorkerProcess;
   /** Binds and listens. Throws an Error whose message is for the operator, its `code` the system's. */
   listen(bind: BindAddress, reusePort: boolean): BoundSocket;
-  duplicate(fd: number): number;
   close(fd: number): void;
   /** Opens a file for appending; throws an Error for the operator. */
   openLog(path: string): number;

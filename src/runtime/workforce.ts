@@ -78,29 +78,31 @@ export class Workforce {
 
   /** First start. Resolves with "" once all workers run the plan, or with why one does not. */
   async launch(deployment: Deployment, count: number): Promise<string> {
+    if (this.stopping) return "stopped before it was running";
     this.current = deployment;
     this.resize(count);
     this.lastCheckMs = this.options.clock.nowMs();
     this.options.timers.set(this.checkTimer, this.lastCheckMs + checkEveryMs);
-    await this.until(() => this.launchTrouble !== "" || this.slots.every((slot) => slot.state === "running"));
-    return this.launchTrouble;
+    const allRun = (): boolean => this.slots.every((slot) => slot.state === "running");
+    await this.until(() => this.launchTrouble !== "" || this.stopping || allRun());
+    return this.stopping ? "stopped before it was running" : this.launchTrouble;
   }
 
   /**
-   * Brings every running worker to a new plan. beforeCommit runs once all of them have accepted it. Resolves with "", or with
-   * why one of them refused: then nothing has changed anywhere.
+   * Brings every running worker to a new plan. beforeCommit runs once all of them have accepted it, and may still say no.
+   * Resolves with "", or with why one of them refused: then nothing has changed anywhere.
    */
-  async deploy(deployment: Deployment, count: number, beforeCommit: () => void): Promise<string> {
+  async deploy(deployment: Deployment, count: number, beforeCommit: () => boolean): Promise<string> {
     const ready = this.slots.filter((slot) => slot.state === "running" && !slot.busy && slot.worker < count);
     const troubles = await Promise.all(ready.map((slot) => slot.prepare(deliveryFor(slot, deployment))));
     const refusing = troubles.findIndex((trouble) => trouble !== "");
-    if (refusing >= 0) {
+    if (refusing >= 0 || !beforeCommit()) {
       for (const slot of ready) slot.discard(deployment.plan.generation);
       for (const slot of this.slots) void this.catchUp(slot);
-      return `worker ${ready[refusing]!.worker}: ${troubles[refusing]!}`;
+      return refusing >= 0 ? `worker ${ready[refusing]!.worker}: ${troubles[refusing]!}` : "stopping";
     }
     this.current = deployment;
-    beforeCommit();
+    this.wanted = count;
     await Promise.all(ready.map((slot) => this.commit(slot, deployment)));
     for (const slot of this.slots) void this.catchUp(slot);
     return "";
@@ -136,6 +138,7 @@ export class Workforce {
     this.stopping = true;
     this.options.timers.clear(this.checkTimer);
     for (const slot of this.slots) slot.drain(this.drainMs());
+    this.changed();
   }
 
   /** Ends every worker at once. */
@@ -143,6 +146,7 @@ export class Workforce {
     this.stopping = true;
     this.options.timers.clear(this.checkTimer);
     for (const slot of this.slots) slot.kill();
+    this.changed();
   }
 
   /** Resolves once no worker is left. */
@@ -182,6 +186,7 @@ export class Workforce {
     for (;;) {
       const deployment = this.current;
       if (deployment === null || slot.busy || slot.generation === deployment.plan.generation) return;
+      if (slot.worker >= this.wanted) return;
       if (slot.pid === 0 || (slot.state !== "starting" && slot.state !== "running")) return;
       const trouble = await slot.prepare(deliveryFor(slot, deployment));
       if (trouble === "") await this.commit(slot, deployment);

@@ -199,7 +199,8 @@ class FileSink implements LogSink {
   }
 }
 
-function openAppending(path: string): number {
+/** A descriptor that appends to the file, which is created if absent. Throws. */
+export function openAppending(path: string): number {
   return openSync(path, "a", 0o640);
 }
 
@@ -216,6 +217,14 @@ function countLines(bytes: Uint8Array, start: number, end: number): number {
 /** Opens a sink. Throws when the path cannot be opened. */
 export function openLogSink(options: LogSinkOptions): LogSink {
   const sink = new FileSink(options);
-  process.once("exit", () => sink.flushAtExit());
-  return sink;
+  const atExit = (): void => sink.flushAtExit();
+  process.once("exit", atExit);
+  return {
+    append: (bytes, start, end) => sink.append(bytes, start, end),
+    get dropped() {
+      return sink.dropped;
+    },
+    reopen: () => sink.reopen(),
+    close: (deadlineMs) => sink.close(deadlineMs).then(() => void process.off("exit", atExit)),
+  };
 }

@@ -1,0 +1,450 @@
+// The control plane: turns configurations into plans and brings the workers to them, whole or not at all; runs health checks
+// and name resolution once for all workers; keeps the operator's run-time settings. It moves no traffic, and traffic goes on
+// without it for as long as it is silent.
+
+import { endpointRowsMax, firstLookupMs, listenersMax } from "../base/limits.ts";
+import { LogLevel, type Env } from "../base/ports.ts";
+import { Monitor } from "../health/monitor.ts";
+import type { AdminConfig, Config, EndpointConfig, PoolConfig } from "../model/config.ts";
+import { formatDiagnostic, hasErrors, type Diagnostic } from "../model/diagnostic.ts";
+import type { Plan } from "../model/plan.ts";
+import { bumpEpoch, Health, type Columns } from "../stats/columns.ts";
+import { adminOf } from "../stats/words.ts";
+import { clearEndpointRow, clearListenerRow, settleDeadWorker } from "./counters.ts";
+import { endpointKey, endpointKeys, nameWishes, nestRows, resolvedOf, subjectsOf } from "./endpoints.ts";
+import type { Host } from "./host.ts";
+import { Journal } from "./journal.ts";
+import { logLevelOf, type LevelLog } from "./level-log.ts";
+import { Overrides, type EffectiveEndpoint, type EndpointPatch } from "./overrides.ts";
+import { Resolver } from "./resolver.ts";
+import { RowTable, type RowProposal } from "./rows.ts";
+import { SocketBook, type SocketProposal } from "./socket-book.ts";
+import { Workforce, type LogFile } from "./workforce.ts";
+
+/** What reading and validating the configuration gave. */
+export interface Loaded {
+  /** null when there are errors. */
+  readonly config: Config | null;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** The admin API, listening. */
+export interface AdminServer {
+  /** "127.0.0.1:9900" or "unix:/path". */
+  readonly address: string;
+  setToken(token: string | null): void;
+  /** Stops accepting; answers under way are finished. */
+  stop(): void;
+}
+
+export interface SupervisorOptions {
+  readonly env: Env;
+  readonly host: Host;
+  readonly columns: Columns;
+  readonly log: LevelLog;
+  readonly cpuCount: number;
+  readonly load: () => Promise<Loaded>;
+  /** Starts the admin API for this supervisor. Throws when the address cannot be had. */
+  readonly startAdmin: (config: AdminConfig, supervisor: Supervisor) => AdminServer;
+}
+
+export interface ReloadResult {
+  readonly ok: boolean;
+  /** The generation in force afterwards. */
+  readonly generation: number;
+  readonly diagnostics: readonly Diagnostic[];
+  /** "" when ok, else why the old configuration goes on. */
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+export type StartResult =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      readonly fault: "config" | "runtime";
+      readonly reason: string;
+      readonly diagnostics: readonly Diagnostic[];
+    };
+
+export type SupervisorState = "starting" | "running" | "draining" | "stopped";
+
+/** Everything that was made for a configuration before it is in force. */
+interface Candidate {
+  readonly plan: Plan;
+  readonly workers: number;
+  readonly endpointRows: RowProposal;
+  readonly listenerRows: RowProposal;
+  readonly sockets: SocketProposal;
+  readonly log: LogFile | null;
+  readonly admin: AdminServer | null;
+}
+
+export class Supervisor {
+  readonly journal: Journal;
+  readonly columns: Columns;
+  readonly monitor: Monitor;
+  readonly workforce: Workforce;
+  readonly sockets: SocketBook;
+  state: SupervisorState = "starting";
+  /** Reloads since the start, by outcome. */
+  readonly reloads = { ok: 0, refused: 0 };
+  lastReload: ReloadResult | null = null;
+  /** The most workers there have been: rows of all of them hold counts. */
+  workersEver = 0;
+  readonly startedMs: number;
+  private readonly options: SupervisorOptions;
+  private readonly endpointRows = new RowTable(endpointRowsMax);
+  private readonly listenerRows = new RowTable(listenersMax);
+  private readonly overrides = new Overrides();
+  private readonly resolver: Resolver;
+  private current: Plan | null = null;
+  private log: LogFile | null = null;
+  private admin: AdminServer | null = null;
+  /** The end of the last reload asked for: they run one after another. */
+  private lastTurn: Promise<unknown> = Promise.resolve();
+  private waitingReload: Promise<ReloadResult> | null = null;
+
+  constructor(options: SupervisorOptions) {
+    const { env, host, columns } = options;
+    const { clock, timers, log } = env;
+    this.options = options;
+    this.columns = columns;
+    this.startedMs = clock.nowMs();
+    this.journal = new Journal(clock, log);
+    this.sockets = new SocketBook(host);
+    this.monitor = new Monitor(env, columns, ({ pool, id, from, to, reason }) => {
+      const level = to === "down" ? LogLevel.Warn : LogLevel.Info;
+      this.journal.remember(level, "health changed", { pool, endpoint: id, from, to, reason });
+    });
+    this.resolver = new Resolver({
+      clock,
+      timers,
+      log,
+      resolve: (name) => host.resolve(name),
+      onChange: () => this.namesChanged(),
+    });
+    this.workforce = new Workforce({
+      clock,
+      timers,
+      host,
+      journal: this.journal,
+      columns,
+      onExit: (worker) => settleDeadWorker(columns, worker, this.endpointRows.live(), this.listenerRows.live()),
+      onRetired: () => this.retire(),
+    });
+  }
+
+  /** The plan in force; null before the first. */
+  get plan(): Plan | null {
+    return this.current;
+  }
+
+  /** Where the admin API listens; null without one. */
+  get adminAddress(): string | null {
+    return this.admin?.address ?? null;
+  }
+
+  /** First start: resolves once every worker accepts, or with why it failed; then nothing is left running. */
+  start(): Promise<StartResult> {
+    const turn = this.startNow();
+    this.lastTurn = turn; // a reload asked for meanwhile comes after
+    return turn;
+  }
+
+  private async startNow(): Promise<StartResult> {
+    const { config, diagnostics } = await this.options.load();
+    this.report(diagnostics);
+    if (config === null || hasErrors(diagnostics)) {
+      return { ok: false, fault: "config", reason: "the configuration has errors", diagnostics };
+    }
+    let candidate: Candidate;
+    try {
+      candidate = await this.prepare(config);
+    } catch (error) {
+      return { ok: false, fault: "runtime", reason: reasonOf(error), diagnostics };
+    }
+    this.enforce(candidate)();
+    const trouble = await this.workforce.launch(this.deploymentOf(candidate), candidate.workers);
+    if (trouble !== "") {
+      await this.kill();
+      return { ok: false, fault: "runtime", reason: trouble, diagnostics };
+    }
+    this.state = "running";
+    this.namesChanged();
+    this.journal.record(LogLevel.Info, "running", {
+      generation: candidate.plan.generation,
+      workers: candidate.workers,
+    });
+    return { ok: true };
+  }
+
+  /** Reads the configuration again and puts it in force, or changes nothing. Never rejects. */
+  reload(): Promise<ReloadResult> {
+    // A reload that has not begun yet will see today's file: everybody who asks meanwhile shares it.
+    if (this.waitingReload !== null) return this.waitingReload;
+    const turn = this.lastTurn.then(() => {
+      this.waitingReload = null;
+      return this.reloadNow();
+    });
+    this.waitingReload = turn;
+    this.lastTurn = turn;
+    return turn;
+  }
+
+  /** Changes an endpoint's weight or admin word at run time; null when there is no such endpoint. Values must be valid. */
+  patchEndpoint(pool: string, id: string, patch: EndpointPatch, by: string): EffectiveEndpoint | null {
+    const found = this.findEndpoint(pool, id);
+    if (found === null) return null;
+    const before = this.overrides.effective(pool, found.endpoint);
+    this.overrides.set(pool, found.endpoint, patch);
+    const after = this.overrides.effective(pool, found.endpoint);
+    this.writeEndpoint(pool, found.endpoint);
+    bumpEpoch(this.columns);
+    const { weight, admin } = after;
+    const fields = { pool, endpoint: id, weight, admin, weightBefore: before.weight, adminBefore: before.admin, by };
+    this.journal.record(LogLevel.Info, "endpoint set", fields);
+    return after;
+  }
+
+  /** The configuration of an endpoint in force, and its row. */
+  findEndpoint(pool: string, id: string): { pool: PoolConfig; endpoint: EndpointConfig; row: number } | null {
+    const poolConfig = this.current?.config.pools.find(({ name }) => name === pool);
+    const endpoint = poolConfig?.endpoints.find((candidate) => candidate.id === id);
+    if (poolConfig === undefined || endpoint === undefined) return null;
+    return { pool: poolConfig, endpoint, row: this.endpointRows.rows.get(endpointKey(pool, id))! };
+  }
+
+  /** Opens the access log's file anew, after somebody has moved the old one away. */
+  reopenLog(): void {
+    if (this.log === null) return;
+    const { path, fd } = this.log;
+    try {
+      this.log = { path, fd: this.options.host.openLog(path) };
+    } catch (error) {
+      this.journal.record(LogLevel.Error, "access log cannot be reopened", { path, reason: reasonOf(error) });
+      return;
+    }
+    this.workforce.setLog(this.log);
+    this.options.host.close(fd);
+    this.journal.record(LogLevel.Info, "access log reopened", { path });
+  }
+
+  /** Refuses new clients, lets the workers finish what is under way, and resolves once all are gone. */
+  async drain(): Promise<void> {
+    if (this.state === "draining" || this.state === "stopped") return this.workforce.stopped();
+    this.state = "draining";
+    this.journal.record(LogLevel.Info, "draining", { timeoutMs: this.current?.config.timeouts.drainMs ?? 0 });
+    // The supervisor's sockets would go on collecting clients that nobody serves.
+    this.sockets.closeAll();
+    this.workforce.drain();
+    await this.workforce.stopped();
+    this.finish();
+  }
+
+  /** Ends everything at once. */
+  async kill(): Promise<void> {
+    this.state = "draining";
+    this.sockets.closeAll();
+    this.workforce.kill();
+    await this.workforce.stopped();
+    this.finish();
+  }
+
+  private finish(): void {
+    this.state = "stopped";
+    this.monitor.stop();
+    this.resolver.stop();
+    this.admin?.stop();
+    this.admin = null;
+    if (this.log !== null) this.options.host.close(this.log.fd);
+    this.log = null;
+  }
+
+  private async reloadNow(): Promise<ReloadResult> {
+    let diagnostics: readonly Diagnostic[] = [];
+    let reason: string;
+    try {
+      if (this.state !== "running") reason = `not possible while ${this.state}`;
+      else {
+        const loaded = await this.options.load();
+        diagnostics = loaded.diagnostics;
+        this.report(diagnostics);
+        if (loaded.config === null || hasErrors(diagnostics)) reason = "the configuration has errors";
+        else reason = await this.change(loaded.config);
+      }
+    } catch (error) {
+      reason = reasonOf(error);
+    }
+    const generation = this.current?.generation ?? 0;
+    const ok = reason === "";
+    this.reloads[ok ? "ok" : "refused"]++;
+    if (ok) this.journal.record(LogLevel.Info, "configuration in force", { generation });
+    else this.journal.record(LogLevel.Error, "configuration refused, the old one goes on", { generation, reason });
+    this.lastReload = { ok, generation, diagnostics, reason, atMs: this.options.env.clock.wallMs() };
+    return this.lastReload;
+  }
+
+  /** "" or why the configuration cannot be put in force. */
+  private async change(config: Config): Promise<string> {
+    if (config.user !== this.current?.config.user) return "user cannot be changed by a reload; restart instead";
+    const candidate = await this.prepare(config);
+    let release: (() => void) | null = null;
+    const trouble = await this.workforce.deploy(this.deploymentOf(candidate), candidate.workers, () => {
+      if (this.state !== "running") return false; // told to stop meanwhile
+      release = this.enforce(candidate);
+      return true;
+    });
+    if (trouble !== "") {
+      this.abandon(candidate);
+      return trouble;
+    }
+    this.workforce.resize(candidate.workers);
+    (release as (() => void) | null)?.();
+    this.namesChanged();
+    return "";
+  }
+
+  /** Makes everything a configuration needs, without changing anything that is in force. Throws an Error for the operator. */
+  private async prepare(config: Config): Promise<Candidate> {
+    const workers = config.workers === 0 ? this.options.cpuCount : config.workers;
+    const endpointRows = this.endpointRows.propose(endpointKeys(config));
+    const listenerRows = this.listenerRows.propose(config.listeners.map(({ name }) => name));
+    if (endpointRows === null) throw new Error(`more than ${endpointRowsMax} endpoints, those still draining included`);
+    if (listenerRows === null) throw new Error(`more than ${listenersMax} listeners, those still draining included`);
+    this.resolver.ensure(nameWishes(config));
+    await this.resolver.settled(firstLookupMs);
+    const sockets = this.sockets.propose(config.listeners, workers);
+    let log: LogFile | null = null;
+    try {
+      log = this.openLog(config);
+      const admin = this.openAdmin(config.admin);
+      this.clearRows(config, endpointRows, listenerRows);
+      const plan: Plan = {
+        generation: (this.current?.generation ?? 0) + 1,
+        config,
+        listenerRows: Object.fromEntries(listenerRows.rows),
+        endpointRows: nestRows(config, endpointRows.rows),
+        resolved: resolvedOf(config, endpointRows.rows, (wish) => this.resolver.addressOf(wish)),
+      };
+      return { plan, workers, endpointRows, listenerRows, sockets, log, admin };
+    } catch (error) {
+      if (log !== null && log !== this.log) this.options.host.close(log.fd);
+      this.sockets.rollback(sockets);
+      this.forgetNames();
+      throw error;
+    }
+  }
+
+  /** Takes back what prepare() made. */
+  private abandon(candidate: Candidate): void {
+    this.sockets.rollback(candidate.sockets);
+    if (candidate.log !== null && candidate.log !== this.log) this.options.host.close(candidate.log.fd);
+    if (candidate.admin !== this.admin) candidate.admin?.stop();
+    this.forgetNames();
+  }
+
+  private forgetNames(): void {
+    this.resolver.reconcile(this.current === null ? [] : nameWishes(this.current.config));
+  }
+
+  /** Makes a candidate the present. The returned function lets go of what the old one needed, once no worker uses it. */
+  private enforce(candidate: Candidate): () => void {
+    const { plan } = candidate;
+    const before = { generation: this.current?.generation ?? 0, admin: this.admin, log: this.log };
+    this.current = plan;
+    this.endpointRows.commit(candidate.endpointRows, before.generation);
+    this.listenerRows.commit(candidate.listenerRows, before.generation);
+    const closeSockets = this.sockets.commit(candidate.sockets);
+    this.workersEver = Math.max(this.workersEver, candidate.workers);
+    this.options.log.level = logLevelOf(plan.config.logLevel);
+    this.overrides.reconcile(plan.config);
+    for (const pool of plan.config.pools)
+      for (const endpoint of pool.endpoints) this.writeEndpoint(pool.name, endpoint);
+    bumpEpoch(this.columns);
+    this.resolver.reconcile(nameWishes(plan.config));
+    this.monitor.reconcile(subjectsOf(plan));
+    this.admin = candidate.admin;
+    this.admin?.setToken(plan.config.admin?.token ?? null);
+    this.log = candidate.log;
+    return () => {
+      closeSockets();
+      if (before.admin !== this.admin) before.admin?.stop();
+      if (before.log !== null && before.log !== this.log) this.options.host.close(before.log.fd);
+      this.retire();
+    };
+  }
+
+  private deploymentOf(candidate: Candidate): {
+    plan: Plan;
+    pairings: SocketProposal["pairings"];
+    log: LogFile | null;
+  } {
+    return { plan: candidate.plan, pairings: candidate.sockets.pairings, log: candidate.log };
+  }
+
+  private openLog(config: Config): LogFile | null {
+    const path = config.accessLog?.file ?? "-";
+    if (path === "-") return null;
+    return this.log?.path === path ? this.log : { path, fd: this.options.host.openLog(path) };
+  }
+
+  private openAdmin(config: AdminConfig | null): AdminServer | null {
+    if (config === null) return null;
+    const { ip, port, unixPath } = config.bind;
+    const now = this.current?.config.admin?.bind;
+    const same = now !== undefined && now.ip === ip && now.port === port && now.unixPath === unixPath;
+    return same && this.admin !== null ? this.admin : this.options.startAdmin(config, this);
+  }
+
+  /** Rows of new names start from nothing. */
+  private clearRows(config: Config, endpointRows: RowProposal, listenerRows: RowProposal): void {
+    const workers = this.workersEver; // rows of others have never been touched, and stay unallocated memory
+    for (const row of listenerRows.fresh) clearListenerRow(this.columns, workers, row);
+    const fresh = new Set(endpointRows.fresh);
+    for (const pool of config.pools) {
+      for (const endpoint of pool.endpoints) {
+        const row = endpointRows.rows.get(endpointKey(pool.name, endpoint.id))!;
+        if (!fresh.has(row)) continue;
+        clearEndpointRow(this.columns, workers, row);
+        Atomics.store(this.columns.health, row, Health.Unknown);
+        Atomics.store(this.columns.weight, row, endpoint.weight);
+        Atomics.store(this.columns.admin, row, adminOf(endpoint.admin));
+      }
+    }
+  }
+
+  private writeEndpoint(pool: string, endpoint: EndpointConfig): void {
+    const row = this.endpointRows.rows.get(endpointKey(pool, endpoint.id))!;
+    const { weight, admin } = this.overrides.effective(pool, endpoint);
+    Atomics.store(this.columns.weight, row, weight);
+    Atomics.store(this.columns.admin, row, adminOf(admin));
+  }
+
+  private namesChanged(): void {
+    const plan = this.current;
+    if (plan === null) return;
+    const resolved = resolvedOf(plan.config, this.endpointRows.rows, (wish) => this.resolver.addressOf(wish));
+    if (JSON.stringify(resolved) === JSON.stringify(plan.resolved)) return;
+    this.current = { ...plan, resolved };
+    this.workforce.setResolved(resolved);
+    this.monitor.reconcile(subjectsOf(this.current));
+  }
+
+  private retire(): void {
+    const oldest = this.workforce.oldestGeneration;
+    this.endpointRows.retire(oldest);
+    this.listenerRows.retire(oldest);
+  }
+
+  private report(diagnostics: readonly Diagnostic[]): void {
+    for (const diagnostic of diagnostics) {
+      const level = diagnostic.severity === "error" ? LogLevel.Error : LogLevel.Warn;
+      this.options.env.log.write(level, "configuration", { problem: formatDiagnostic(diagnostic) });
+    }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,190 @@
+// A worker's shell: takes plans and sockets from the supervisor in two phases, hands them to the data plane, keeps the worker's
+// gauges fresh, and leaves when told to or when the supervisor is gone. It knows no protocol.
+
+import { LogLevel, type Log } from "../base/ports.ts";
+import type { Plan } from "../model/plan.ts";
+import { WC } from "../stats/columns.ts";
+import { logLevelOf } from "./level-log.ts";
+import type { FromWorker, Grant, ToWorker } from "./messages.ts";
+import type { Plane, PlaneContext, PlaneMaker } from "./plane.ts";
+
+/** What the shell needs of its process. */
+export interface WorkerHost {
+  send(message: FromWorker): void;
+  /** The next descriptors sent by the supervisor, in order; fewer if they have not arrived. */
+  takeDescriptors(count: number): number[];
+  closeDescriptor(fd: number): void;
+  /** Sends the access log to this descriptor, which it then owns; null = standard output. */
+  switchLog(fd: number | null): void;
+  setLogLevel(level: LogLevel): void;
+  /** Throws an Error if there is no such user or the change is not permitted to be tried. */
+  checkUser(user: string): void;
+  /** Gives up all privileges for good. Throws an Error. */
+  becomeUser(user: string): void;
+  rssBytes(): number;
+  pid(): number;
+  /** Ends the process after writing out what the access log holds. */
+  exit(code: number): void;
+}
+
+interface Pending<G> {
+  readonly generation: G;
+  readonly plan: Plan;
+  readonly grants: readonly Grant[];
+  readonly fds: readonly number[];
+  readonly releases: readonly string[];
+  readonly logFd: number | null;
+}
+
+const gaugesEveryMs = 1000;
+
+export class WorkerShell<G> {
+  private readonly context: PlaneContext;
+  private readonly host: WorkerHost;
+  private readonly maker: PlaneMaker<G>;
+  private readonly plane: Plane<G>;
+  private readonly log: Log;
+  private readonly counters: Float64Array;
+  private current: G | null = null;
+  private plan: Plan | null = null;
+  private pending: Pending<G> | null = null;
+  private userChanged = false;
+  private drainDeadlineMs = 0;
+  private leaving = false;
+  private gone = false;
+  private reportedOldest = 0;
+  private gaugesMs = 0;
+
+  constructor(context: PlaneContext, host: WorkerHost, maker: PlaneMaker<G>) {
+    this.context = context;
+    this.host = host;
+    this.maker = maker;
+    this.log = context.env.log;
+    this.plane = maker.create(context);
+    this.counters = context.columns.worker(context.worker);
+    this.counters[WC.pid] = host.pid();
+    this.counters[WC.startedWallMs] = context.env.clock.wallMs();
+    this.counters[WC.heartbeatMs] = context.env.clock.nowMs();
+    host.send({ kind: "hello" });
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.kind) {
+      case "prepare":
+        this.prepare(message);
+        break;
+      case "commit":
+        this.commit(message.generation);
+        break;
+      case "discard":
+        if (this.pending?.plan.generation === message.generation) this.dropPending();
+        break;
+      case "resolved":
+        this.plane.setResolved(message.resolved);
+        break;
+      case "reopen":
+        for (const fd of this.host.takeDescriptors(1)) this.host.switchLog(fd);
+        break;
+      case "drain":
+        this.drain(message.timeoutMs);
+    }
+  }
+
+  /** The supervisor has died: finish what is under way, then go, for nobody would restart or reload this worker. */
+  orphaned(): void {
+    if (this.leaving) return;
+    this.log.write(LogLevel.Error, "the supervisor is gone, draining");
+    this.drain(this.plan?.config.timeouts.drainMs ?? 0);
+  }
+
+  /** To be called about ten times a second: this is the heartbeat. */
+  tick(nowMs: number, lagMs: number): void {
+    this.counters[WC.heartbeatMs] = nowMs;
+    if (nowMs - this.gaugesMs >= gaugesEveryMs) {
+      this.gaugesMs = nowMs;
+      this.counters[WC.rssBytes] = this.host.rssBytes();
+      this.counters[WC.loopLagMs] = lagMs;
+    }
+    const oldest = this.plane.oldestGeneration;
+    if (this.current !== null && oldest !== this.reportedOldest) {
+      this.reportedOldest = oldest;
+      this.host.send({ kind: "retired", oldestGeneration: oldest });
+    }
+    if (this.leaving) this.leaveIfDone(nowMs);
+  }
+
+  private prepare(message: Extract<ToWorker, { kind: "prepare" }>): void {
+    const { plan, grants, releases } = message;
+    this.dropPending();
+    const wanted = grants.length + (message.logFd ? 1 : 0);
+    const fds = this.host.takeDescriptors(wanted);
+    try {
+      if (fds.length !== wanted) throw new Error(`${fds.length} of ${wanted} descriptors arrived`);
+      if (plan.config.user !== null && !this.userChanged) this.host.checkUser(plan.config.user);
+      const generation = this.maker.compile(plan, this.current, this.context);
+      const logFd = message.logFd ? fds.pop()! : null;
+      this.pending = { generation, plan, grants, fds, releases, logFd };
+    } catch (error) {
+      for (const fd of fds) this.host.closeDescriptor(fd);
+      const reason = error instanceof Error ? error.message : String(error);
+      this.host.send({ kind: "refused", generation: plan.generation, reason });
+      return;
+    }
+    this.host.send({ kind: "prepared", generation: plan.generation });
+  }
+
+  private commit(generation: number): void {
+    const pending = this.pending;
+    if (pending === null || pending.plan.generation !== generation) return;
+    this.pending = null;
+    const { plan } = pending;
+    this.host.setLogLevel(logLevelOf(plan.config.logLevel));
+    this.switchLog(plan, pending.logFd);
+    this.plane.apply(pending.generation);
+    this.current = pending.generation;
+    this.plan = plan;
+    for (const listener of pending.releases) this.plane.release(listener);
+    // Clients that came while this worker was away are waiting in the kernel: privileges go first, then they are let in.
+    if (plan.config.user !== null && !this.userChanged) {
+      this.host.becomeUser(plan.config.user);
+      this.userChanged = true;
+    }
+    pending.grants.forEach(({ listener, port }, i) => this.plane.adopt(listener, pending.fds[i]!, port));
+    this.counters[WC.generation] = generation;
+    this.host.send({ kind: "committed", generation });
+  }
+
+  private switchLog(plan: Plan, fd: number | null): void {
+    if (fd !== null) this.host.switchLog(fd);
+    else if ((plan.config.accessLog?.file ?? "-") === "-") this.host.switchLog(null);
+  }
+
+  private dropPending(): void {
+    if (this.pending === null) return;
+    for (const fd of this.pending.fds) this.host.closeDescriptor(fd);
+    if (this.pending.logFd !== null) this.host.closeDescriptor(this.pending.logFd);
+    this.pending = null;
+  }
+
+  private drain(timeoutMs: number): void {
+    if (this.leaving) return;
+    this.leaving = true;
+    this.dropPending();
+    const nowMs = this.context.env.clock.nowMs();
+    this.drainDeadlineMs = nowMs + timeoutMs;
+    this.plane.drain();
+    this.leaveIfDone(nowMs);
+  }
+
+  private leaveIfDone(nowMs: number): void {
+    if (this.gone) return;
+    const open = this.plane.openConnections;
+    if (open > 0 && nowMs < this.drainDeadlineMs) return;
+    if (open > 0) {
+      this.log.write(LogLevel.Warn, "drain timeout, connections closed", { open });
+      this.plane.abortAll();
+    }
+    this.gone = true;
+    this.host.exit(0);
+  }
+}
