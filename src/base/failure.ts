@@ -58,8 +58,11 @@ export function wasReused(f: Failure): boolean {
   return (f & (1 << 16)) !== 0;
 }
 
-/** never; reused = only when the connection had served before and nothing of an answer came; always = nothing was sent. */
-export type RetryRule = "never" | "reused" | "always";
+/**
+ * always = nothing was sent; idempotent = the request may have been received, nothing of an answer came; reused = the same on a
+ * kept connection, which the endpoint probably closed before it read the request; never.
+ */
+export type RetryRule = "never" | "reused" | "idempotent" | "always";
 
 export interface FailureRule {
   /** The status the client gets if no response byte has left yet; 0 = just close. */
@@ -93,11 +96,13 @@ function decide(side: Side, phase: Phase, cause: FailureCause, reused: boolean):
       if (cause === FailureCause.Resources) return { status: 503, blamesEndpoint: false, retry: "never" };
       return { status: cause === FailureCause.Timeout ? 504 : 502, blamesEndpoint: true, retry: "always" };
     }
-    if (cause === FailureCause.Timeout) return { status: 504, blamesEndpoint: true, retry: "never" };
+    const early = phase === Phase.ResponseHead || phase === Phase.RequestBody;
+    if (cause === FailureCause.Timeout) return { status: 504, blamesEndpoint: true, retry: early ? "idempotent" : "never" };
     // A reused connection that was closed before any byte of an answer: the endpoint's idle timer won a race (RFC 9112 9.3.1).
-    const raced =
-      reused && cause === FailureCause.Reset && (phase === Phase.ResponseHead || phase === Phase.RequestBody);
-    return { status: 502, blamesEndpoint: !raced, retry: raced ? "reused" : "never" };
+    if (cause === FailureCause.Reset && early) {
+      return { status: 502, blamesEndpoint: !reused, retry: reused ? "reused" : "idempotent" };
+    }
+    return { status: 502, blamesEndpoint: true, retry: "never" };
   }
   return { status: 0, blamesEndpoint: false, retry: "never" };
 }

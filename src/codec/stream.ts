@@ -3,6 +3,7 @@
 
 import type { Scratch } from "../base/bytes.ts";
 import type { Failure } from "../base/failure.ts";
+import type { Connection } from "../base/ports.ts";
 import type { Head } from "../wire/head.ts";
 
 /** Answer of a send: go on, or stop the source until onDrain. After Closed nothing need be sent: onReset has come or will. */
@@ -42,4 +43,39 @@ export interface HttpStreamSink {
   onDrain(): void;
   /** The stream is gone before its message was whole. */
   onReset(failure: Failure): void;
+}
+
+/** The client's half: besides the response it ends the exchange. */
+export interface ServerStream extends HttpStream {
+  readonly connection: Connection;
+  /** True while a response can still be sent. */
+  readonly isOpen: boolean;
+  /** The final response head has been sent. */
+  readonly headSent: boolean;
+  /** Bytes the client has accepted so far, over all exchanges of the connection. */
+  readonly bytesOut: number;
+  /** Bytes received from, and accepted by, the client since the last call. */
+  takeBytesIn(): number;
+  takeBytesOut(): number;
+  /** Something an exchange wants to remember with the connection: its forwarded fields. */
+  memo: Uint8Array | null;
+  /** The response under way is the last one on this connection. */
+  closeAfterResponse(): void;
+  /** Closes an idle connection now, a busy one after its response. */
+  closeWhenIdle(): void;
+  /** The exchange is over, its response complete: go on with the next request, or close. */
+  done(): void;
+  /** Gives the connection to a tunnel, with what was received but not used and what was sent but not accepted. */
+  detach(): Detached;
+}
+
+export interface Detached {
+  readonly received: Uint8Array | null;
+  readonly unsent: Uint8Array | null;
+}
+
+/** The sink of a stream to an endpoint, which may have to wait for its connection. A failed connect is an onReset. */
+export interface UpstreamSink extends HttpStreamSink {
+  /** The connection is established: the request may be sent. */
+  onReady(): void;
 }

@@ -42,6 +42,8 @@ export class ChunkedDecoder {
   private trailers: HeadBuffer | null = null;
   /** Give out the coding itself instead of the data. May be set before the first byte only. */
   raw = false;
+  /** When the sink hears that the message ends: the position behind it in the bytes given to decode(). */
+  position = 0;
 
   get done(): boolean {
     return this.state === State.Done;
@@ -155,6 +157,7 @@ export class ChunkedDecoder {
           at++;
           this.state = State.Done;
           if (raw) to = at;
+          this.position = at;
           sink.onChunkBytes(bytes, from, to, true);
           return at;
         case State.Trailers:
@@ -180,6 +183,7 @@ export class ChunkedDecoder {
       if (buffer.length > trailerBytesMax) return this.fail(at);
       this.state = State.Done;
       this.trailers = null;
+      this.position = at;
       sink.onChunkTrailers(buffer.bytes, buffer.length);
       return at;
     }

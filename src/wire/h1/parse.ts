@@ -38,6 +38,7 @@ const wordClose = latin1("close");
 const wordKeepAlive = latin1("keep-alive");
 const wordUpgrade = latin1("upgrade");
 const wordContinue = latin1("100-continue");
+const wordH2c = latin1("h2c");
 const wordHttp = latin1("http://");
 const wordHttps = latin1("https://");
 
@@ -177,7 +178,13 @@ function versionAt(bytes: Uint8Array, at: number, end: number, head: Head): numb
     for (let i = at; i < end; i++) if (i - at < 5 && bytes[i] !== "HTTP/".charCodeAt(i - at)) return BAD;
     return NEED_MORE;
   }
-  if (bytes[at] !== 72 || bytes[at + 1] !== 84 || bytes[at + 2] !== 84 || bytes[at + 3] !== 80 || bytes[at + 4] !== 47) {
+  if (
+    bytes[at] !== 72 ||
+    bytes[at + 1] !== 84 ||
+    bytes[at + 2] !== 84 ||
+    bytes[at + 3] !== 80 ||
+    bytes[at + 4] !== 47
+  ) {
     return BAD;
   }
   const minor = bytes[at + 7]!;
@@ -345,14 +352,7 @@ function parseFields(bytes: Uint8Array, start: number, end: number, head: Head, 
 }
 
 /** Looks at one field that has to do with framing or the connection (names up to Name.Expect). */
-function framingField(
-  bytes: Uint8Array,
-  name: Name,
-  start: number,
-  end: number,
-  head: Head,
-  idAt: number,
-): number {
+function framingField(bytes: Uint8Array, name: Name, start: number, end: number, head: Head, idAt: number): number {
   switch (name) {
     case Name.Host:
       if (!inRequest) return 0;
@@ -386,7 +386,8 @@ function framingField(
       connectionField(bytes, start, end, head);
       return 0;
     case Name.Upgrade:
-      upgradeField = true;
+      // Never to cleartext HTTP/2: that tunnel would carry requests past every rule (and RFC 9113 3.1 dropped it).
+      upgradeField = !contains(bytes, start, end, wordH2c);
       head.fields[idAt]! |= FIELD_HOP;
       return 0;
     case Name.KeepAlive:
@@ -402,6 +403,11 @@ function framingField(
     default:
       return 0;
   }
+}
+
+function contains(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
+  for (let at = start; at + word.length <= end; at++) if (equalsLower(bytes, at, word)) return true;
+  return false;
 }
 
 /** Connection options (RFC 9110 7.6.1): the ones we act on become flags; other names only raise HasConnectionNames. */

@@ -101,7 +101,8 @@ function putFields(out: Scratch, head: Head, runStart: number, except: Name): vo
   const { bytes, fields, fieldCount } = head;
   for (let i = 0, at = 0; i < fieldCount; i++, at += FIELD_WIDTH) {
     const id = fields[at + FIELD_ID]!;
-    const leaveOut = (id & (FIELD_HOP | FIELD_DROPPED)) !== 0 || (except !== Name.Other && (id & FIELD_NAME_MASK) === except);
+    const leaveOut =
+      (id & (FIELD_HOP | FIELD_DROPPED)) !== 0 || (except !== Name.Other && (id & FIELD_NAME_MASK) === except);
     if (!leaveOut) continue;
     const lineStart = fields[at + FIELD_NAME]!;
     if (lineStart > runStart) out.put(bytes, runStart, lineStart);

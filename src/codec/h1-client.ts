@@ -1,0 +1,576 @@
+// One connection to an endpoint speaking HTTP/1.1: sends a request, receives its response, may then be kept for the next one.
+// It is the stream of its one exchange at a time. It never pipelines. Anything odd in a response ends the connection's reuse.
+// Deadlines: connect, send, response (head and between body bytes), idle.
+
+import type { Scratch } from "../base/bytes.ts";
+import { type Failure, failure, FailureCause, Phase, Side } from "../base/failure.ts";
+import { interimResponsesMax, responseHeadBytesMax, responseHeadersMax } from "../base/limits.ts";
+import { Cause, type Clock, type Connection, type ConnectionEvents } from "../base/ports.ts";
+import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
+import { ChunkedDecoder, type ChunkSink } from "../wire/h1/chunked.ts";
+import { HeadBuffer } from "../wire/h1/head-buffer.ts";
+import { NEED_MORE, parseResponse, parseTrailers } from "../wire/h1/parse.ts";
+import { ConnectionSays, writeChunkSize, writeRequestHead, writeTrailers } from "../wire/h1/write.ts";
+import { BODY_CHUNKED, BODY_UNTIL_CLOSE, Head, HeadFlag, Method } from "../wire/head.ts";
+import { crlf, crlfLastChunk, lastChunk, none } from "./h1-constants.ts";
+import { begin, discardCork, flush, type Outlet, proceed, send, sendBody, uncork } from "./outlet.ts";
+import { type Detached, Flow, type HttpStream, type UpstreamSink } from "./stream.ts";
+
+/** Milliseconds; 0 = no deadline. */
+export interface ClientTimeouts {
+  readonly connectMs: number;
+  readonly sendMs: number;
+  readonly responseMs: number;
+}
+
+/** Who opened the connection and keeps it between exchanges. */
+export interface ClientOwner {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  /** The connection is established; its sink may now send. */
+  onConnected(client: H1Client): void;
+  /** The connection is gone, whatever it was doing. Called exactly once, before the sink hears of it. */
+  onGone(client: H1Client): void;
+}
+
+const State = {
+  Connecting: 0,
+  Idle: 1, // established, no exchange
+  Waiting: 2, // request (partly) sent, no final response head yet
+  Body: 3,
+  Done: 4, // response whole; the exchange has not given the connection back yet
+  Detached: 5,
+  Closed: 6,
+} as const;
+type State = (typeof State)[keyof typeof State];
+
+const responseHead = new Head(responseHeadersMax);
+const trailerHead = new Head(responseHeadersMax);
+const trailerFieldsMax = 100;
+
+export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerOwner, Outlet {
+  connection: Connection;
+  readonly owner: ClientOwner;
+  /** Which endpoint of its pool this connection leads to; for the owner. */
+  readonly member: number;
+  timeouts: ClientTimeouts;
+  sink: UpstreamSink | null;
+  pending: Uint8Array | null = null;
+  pendingAt = 0;
+  bytesOut = 0;
+  bytesIn = 0;
+  /** Requests begun on this connection. */
+  requests = 0;
+  // Links of the owner's list of idle connections.
+  idleNext: H1Client | null = null;
+  idlePrevious: H1Client | null = null;
+  isLinked = false;
+  private state: State = State.Connecting;
+  private readonly timer: number;
+  private headBuffer: HeadBuffer | null = null;
+  private decoder: ChunkedDecoder | null = null;
+  private bodyLeft = 0;
+  private receiveEnd = 0;
+  private stash: Uint8Array | null = null;
+  private stashAt = 0;
+  private readPaused = false;
+  private socketPaused = false;
+  private consuming = false;
+  private method: Method = Method.Get;
+  private asksUpgrade = false;
+  private interims = 0;
+  private chunkedOut = false;
+  private rawOut = false;
+  private requestDone = false;
+  private keepable = false;
+  private peerFinished = false;
+
+  constructor(owner: ClientOwner, member: number, timeouts: ClientTimeouts, sink: UpstreamSink) {
+    this.owner = owner;
+    this.member = member;
+    this.timeouts = timeouts;
+    this.sink = sink;
+    this.connection = unconnected;
+    this.timer = owner.timers.open(this);
+    this.setDeadline(timeouts.connectMs);
+  }
+
+  /** True if the connection served an exchange before the present one. */
+  get reused(): boolean {
+    return this.requests > 1;
+  }
+
+  /** True when an exchange has ended cleanly and another may follow. */
+  get isReusable(): boolean {
+    return this.state === State.Done && this.keepable;
+  }
+
+  get isIdle(): boolean {
+    return this.state === State.Idle;
+  }
+
+  // ---- life of the connection
+
+  onOpen(): void {
+    this.owner.clock.nowMs();
+    this.state = State.Idle;
+    this.owner.timers.clear(this.timer);
+    this.owner.onConnected(this);
+    uncork();
+  }
+
+  /** Takes the connection for an exchange. */
+  assign(sink: UpstreamSink, timeouts: ClientTimeouts): void {
+    this.sink = sink;
+    this.timeouts = timeouts;
+  }
+
+  /** Puts it to rest until the next exchange, for at most idleMs. */
+  park(idleMs: number): void {
+    this.sink = null;
+    this.state = State.Idle;
+    this.setDeadline(idleMs);
+  }
+
+  /** Closes an idle or finished connection in good order. */
+  close(): void {
+    if (this.state >= State.Detached) return;
+    this.connection.close();
+    this.shut();
+  }
+
+  onFinish(): void {
+    this.peerFinished = true;
+    this.keepable = false;
+    if (this.stash !== null) return; // what is held still counts
+    this.finished();
+  }
+
+  private finished(): void {
+    switch (this.state) {
+      case State.Waiting:
+        this.fail(failure(Side.Endpoint, this.sendPhase(), FailureCause.Reset, this.reused));
+        break;
+      case State.Body:
+        if (this.bodyLeft !== BODY_UNTIL_CLOSE) {
+          this.fail(failure(Side.Endpoint, Phase.ResponseBody, FailureCause.Reset, this.reused));
+          break;
+        }
+        this.responseReceived();
+        if (this.sink !== null) this.sink.onData(none, 0, 0, true);
+        break;
+      case State.Idle:
+        this.close();
+        break;
+      default:
+    }
+    uncork();
+  }
+
+  onClose(cause: Cause): void {
+    if (this.state >= State.Detached) return;
+    let f: Failure;
+    if (this.state === State.Connecting) f = failure(Side.Endpoint, Phase.Connect, connectCause(cause));
+    else {
+      const phase = this.state === State.Body ? Phase.ResponseBody : this.sendPhase();
+      const why = cause === Cause.TimedOut ? FailureCause.Timeout : FailureCause.Reset;
+      f = failure(Side.Endpoint, phase, why, this.reused);
+    }
+    this.owner.clock.nowMs();
+    if (
+      this.state === State.Body &&
+      this.bodyLeft === BODY_UNTIL_CLOSE &&
+      cause === Cause.None &&
+      this.stash === null
+    ) {
+      this.finished();
+      if (this.state === (State.Done as State)) this.shut();
+      return;
+    }
+    const sink = this.state === State.Idle || this.state === State.Done ? null : this.sink;
+    this.shut();
+    if (sink !== null) sink.onReset(f);
+    uncork();
+  }
+
+  onDeadline(_slot: number, _nowMs: number): void {
+    switch (this.state) {
+      case State.Idle:
+      case State.Done:
+        this.close();
+        return;
+      case State.Connecting:
+        this.fail(failure(Side.Endpoint, Phase.Connect, FailureCause.Timeout));
+        break;
+      case State.Waiting:
+        this.fail(failure(Side.Endpoint, this.sendPhase(), FailureCause.Timeout, this.reused));
+        break;
+      default:
+        this.fail(failure(Side.Endpoint, Phase.ResponseBody, FailureCause.Timeout, this.reused));
+    }
+    uncork();
+  }
+
+  private sendPhase(): Phase {
+    return this.requestDone ? Phase.ResponseHead : Phase.RequestBody;
+  }
+
+  // ---- sending the request
+
+  sendHead(head: Head, added: Scratch, last: boolean, more: boolean): Flow {
+    this.requests++;
+    this.state = State.Waiting;
+    this.method = head.method;
+    this.asksUpgrade = (head.flags & HeadFlag.Upgrade) !== 0;
+    this.interims = 0;
+    this.keepable = false;
+    this.requestDone = last;
+    this.chunkedOut = head.bodyLength === BODY_CHUNKED;
+    this.rawOut = false;
+    const says = this.asksUpgrade ? ConnectionSays.Upgrade : ConnectionSays.Nothing;
+    writeRequestHead(begin(), head, added, says);
+    return this.sent(send(this, more && !last));
+  }
+
+  sendData(bytes: Uint8Array, start: number, end: number, last: boolean): Flow {
+    if (this.state !== State.Waiting && this.state !== State.Body) return Flow.Go; // answered early: the rest is not wanted
+    if (last) this.requestDone = true;
+    if (!this.chunkedOut || this.rawOut) return this.sent(sendBody(this, bytes, start, end, none));
+    if (end === start) return last ? this.sent(sendBody(this, lastChunk, 0, lastChunk.length, none)) : Flow.Go;
+    writeChunkSize(proceed(this), end - start);
+    return this.sent(sendBody(this, bytes, start, end, last ? crlfLastChunk : crlf));
+  }
+
+  sendTrailers(head: Head): Flow {
+    if (this.state !== State.Waiting && this.state !== State.Body) return Flow.Go;
+    this.requestDone = true;
+    const out = proceed(this);
+    if (!this.rawOut) out.putText("0\r\n");
+    writeTrailers(out, head);
+    return this.sent(send(this, false));
+  }
+
+  takesRawChunks(): boolean {
+    if (this.chunkedOut) this.rawOut = true;
+    return this.chunkedOut;
+  }
+
+  private sent(flow: Flow): Flow {
+    if (flow === Flow.Pause) this.setDeadline(this.timeouts.sendMs);
+    else if (flow === Flow.Go) this.armResponse();
+    else if (this.state < State.Detached) {
+      // The kernel says the connection is gone: whether onClose follows or not, the exchange hears of it once.
+      this.fail(failure(Side.Endpoint, this.sendPhase(), FailureCause.Reset, this.reused));
+    }
+    return flow;
+  }
+
+  onDrain(): void {
+    if (this.pending === null || this.state >= State.Detached) return;
+    this.owner.clock.nowMs();
+    const flow = flush(this);
+    if (flow !== Flow.Go) {
+      this.sent(flow);
+      return;
+    }
+    this.armResponse();
+    if (this.sink !== null) this.sink.onDrain();
+    uncork();
+  }
+
+  // ---- receiving the response
+
+  onData(bytes: Uint8Array): void {
+    this.owner.clock.nowMs();
+    this.bytesIn += bytes.length;
+    if (this.stash !== null) this.hold(bytes, 0, bytes.length);
+    else this.consume(bytes, 0, bytes.length);
+    uncork();
+  }
+
+  private consume(bytes: Uint8Array, from: number, end: number): void {
+    this.consuming = true;
+    let at = from;
+    while (at < end) {
+      const state = this.state;
+      if (state === State.Waiting) at = this.receiveHead(bytes, at, end);
+      else if (state === State.Body) {
+        if (this.readPaused) {
+          this.hold(bytes, at, end);
+          break;
+        }
+        at = this.receiveBody(bytes, at, end);
+      } else if (state === State.Idle) {
+        this.close(); // bytes nobody asked for: never let them answer the next request
+        break;
+      } else if (state === State.Detached) {
+        this.hold(bytes, at, end);
+        break;
+      } else break;
+    }
+    this.consuming = false;
+  }
+
+  private receiveHead(bytes: Uint8Array, from: number, end: number): number {
+    let source = bytes;
+    let start = from;
+    let limit = end;
+    const buffer = this.headBuffer;
+    if (buffer !== null) {
+      if (!buffer.append(bytes, from, end, responseHeadBytesMax)) return end;
+      source = buffer.bytes;
+      start = 0;
+      limit = buffer.length;
+    }
+    const after = parseResponse(
+      source,
+      start,
+      limit,
+      responseHead,
+      this.method,
+      responseHeadBytesMax,
+      responseHeadersMax,
+    );
+    if (after > 0) {
+      this.headBuffer = null;
+      if (responseHead.status === 101 && after < limit) {
+        this.hold(source, after, limit); // first bytes of the tunnel
+        this.beginResponse(responseHead, 0);
+        return end;
+      }
+      this.beginResponse(responseHead, limit - after);
+      if (buffer === null) return after;
+      if (after < limit) this.consumeRest(source, after, limit);
+      return end;
+    }
+    if (after === NEED_MORE && (buffer === null || buffer.length <= responseHeadBytesMax)) {
+      if (buffer === null) {
+        this.headBuffer = new HeadBuffer();
+        this.headBuffer.append(source, start, limit, responseHeadBytesMax);
+      }
+      return end;
+    }
+    this.fail(failure(Side.Endpoint, Phase.ResponseHead, FailureCause.Protocol));
+    return end;
+  }
+
+  private consumeRest(bytes: Uint8Array, from: number, end: number): void {
+    this.consume(bytes, from, end);
+    this.consuming = true;
+  }
+
+  /** behind = how many bytes came with the head. */
+  private beginResponse(head: Head, behind: number): void {
+    const sink = this.sink;
+    if (head.status < 200) {
+      if (head.status === 101) {
+        if (!this.asksUpgrade || (head.flags & HeadFlag.Upgrade) === 0) {
+          this.fail(failure(Side.Endpoint, Phase.ResponseHead, FailureCause.Protocol));
+          return;
+        }
+        this.state = State.Done;
+        this.owner.timers.clear(this.timer);
+      } else if (++this.interims > interimResponsesMax) {
+        this.fail(failure(Side.Endpoint, Phase.ResponseHead, FailureCause.Protocol));
+        return;
+      }
+      if (sink !== null) sink.onHead(head, head.status === 101, false);
+      return;
+    }
+    const length = head.bodyLength;
+    this.keepable = (head.flags & HeadFlag.Close) === 0 && !this.peerFinished;
+    this.bodyLeft = length;
+    if (length === 0) {
+      if (behind > 0) this.keepable = false;
+      this.responseReceived();
+      if (sink !== null) sink.onHead(head, true, false);
+      return;
+    }
+    this.state = State.Body;
+    if (length === BODY_UNTIL_CLOSE) this.keepable = false;
+    else if (length === BODY_CHUNKED) {
+      if (this.decoder === null) this.decoder = new ChunkedDecoder();
+      else this.decoder.reset();
+    } else if (behind > length) this.keepable = false;
+    this.armResponse();
+    if (sink !== null) sink.onHead(head, false, behind > 0);
+  }
+
+  private receiveBody(bytes: Uint8Array, at: number, end: number): number {
+    if (this.bodyLeft === BODY_CHUNKED) {
+      const decoder = this.decoder!;
+      this.receiveEnd = end;
+      const after = decoder.decode(bytes, at, end, this);
+      if (decoder.failed && this.state === State.Body) {
+        this.fail(failure(Side.Endpoint, Phase.ResponseBody, FailureCause.Protocol));
+        return end;
+      }
+      if (this.state === State.Body) this.armResponse();
+      return after;
+    }
+    if (this.bodyLeft === BODY_UNTIL_CLOSE) {
+      this.armResponse();
+      if (this.sink !== null) this.sink.onData(bytes, at, end, false);
+      return end;
+    }
+    const take = Math.min(this.bodyLeft, end - at);
+    this.bodyLeft -= take;
+    const last = this.bodyLeft === 0;
+    if (last) {
+      if (at + take < end) this.keepable = false;
+      this.responseReceived();
+    } else this.armResponse();
+    if (this.sink !== null) this.sink.onData(bytes, at, at + take, last);
+    return last ? end : at + take;
+  }
+
+  onChunkBytes(bytes: Uint8Array, start: number, end: number, last: boolean): boolean {
+    if (last) {
+      if (this.decoder!.position < this.receiveEnd) this.keepable = false;
+      this.responseReceived();
+    }
+    if (this.sink !== null) this.sink.onData(bytes, start, end, last);
+    return !this.readPaused && this.state === State.Body;
+  }
+
+  onChunkTrailers(section: Uint8Array, length: number): void {
+    if (parseTrailers(section, 0, length, trailerHead, trailerFieldsMax) <= 0) {
+      this.fail(failure(Side.Endpoint, Phase.ResponseBody, FailureCause.Protocol));
+      return;
+    }
+    if (this.decoder!.position < this.receiveEnd) this.keepable = false;
+    this.responseReceived();
+    if (this.sink !== null) this.sink.onTrailers(trailerHead);
+  }
+
+  private responseReceived(): void {
+    this.state = State.Done;
+    this.owner.timers.clear(this.timer);
+    if (!this.requestDone || this.pending !== null) this.keepable = false;
+  }
+
+  // ---- flow control
+
+  private hold(bytes: Uint8Array, start: number, end: number): void {
+    if (this.stash === null) {
+      this.stash = end === bytes.length ? bytes : bytes.subarray(0, end);
+      this.stashAt = start;
+    } else {
+      const old = this.stash;
+      const joined = new Uint8Array(old.length - this.stashAt + end - start);
+      joined.set(old.subarray(this.stashAt));
+      joined.set(bytes.subarray(start, end), old.length - this.stashAt);
+      this.stash = joined;
+      this.stashAt = 0;
+    }
+    this.updateSocket();
+  }
+
+  private updateSocket(): void {
+    const want = this.stash !== null || this.readPaused;
+    if (want === this.socketPaused) return;
+    this.socketPaused = want;
+    if (want) this.connection.pause();
+    else this.connection.resume();
+  }
+
+  pause(): void {
+    if (this.readPaused) return;
+    this.readPaused = true;
+    this.armResponse();
+    if (!this.consuming) this.updateSocket();
+  }
+
+  resume(): void {
+    if (!this.readPaused) return;
+    this.readPaused = false;
+    this.armResponse();
+    const held = this.stash;
+    if (held !== null && !this.consuming) {
+      this.stash = null;
+      this.consume(held, this.stashAt, held.length);
+      if (this.peerFinished && this.stash === null && this.state < State.Detached) this.finished();
+    }
+    if (this.state < State.Detached) this.updateSocket();
+  }
+
+  forward(target: HttpStream): boolean {
+    if (this.state !== State.Body || this.bodyLeft !== BODY_CHUNKED || !target.takesRawChunks()) return false;
+    this.decoder!.raw = true;
+    return true;
+  }
+
+  // ---- the end
+
+  /** Gives the connection to a tunnel, with what was received but not used and what was sent but not accepted. */
+  detach(): Detached {
+    const received = this.stash === null ? null : this.stash.subarray(this.stashAt);
+    const unsent = this.pending === null ? null : this.pending.subarray(this.pendingAt);
+    this.stash = null;
+    this.pending = null;
+    this.sink = null;
+    this.state = State.Detached;
+    this.owner.timers.close(this.timer);
+    this.owner.onGone(this);
+    return { received, unsent };
+  }
+
+  reset(_f: Failure): void {
+    this.sink = null;
+    discardCork(this);
+    if (this.state >= State.Detached) return;
+    this.connection.abort();
+    this.shut();
+  }
+
+  private fail(f: Failure): void {
+    const sink = this.sink;
+    this.reset(f);
+    if (sink !== null) sink.onReset(f);
+  }
+
+  private shut(): void {
+    if (this.state === State.Closed) return;
+    this.state = State.Closed;
+    this.sink = null;
+    this.pending = null;
+    this.stash = null;
+    this.headBuffer = null;
+    this.owner.timers.close(this.timer);
+    this.owner.onGone(this);
+  }
+
+  // ---- deadlines
+
+  private setDeadline(ms: number): void {
+    if (ms === 0) this.owner.timers.clear(this.timer);
+    else this.owner.timers.set(this.timer, this.owner.clock.cachedMs + ms);
+  }
+
+  /** The response is due once the request is out; between body bytes only while we are willing to read them. */
+  private armResponse(): void {
+    if (this.pending !== null) return;
+    if (this.state === State.Waiting && this.requestDone) this.setDeadline(this.timeouts.responseMs);
+    else if (this.state === State.Body && !this.readPaused) this.setDeadline(this.timeouts.responseMs);
+    else if (this.state === State.Waiting || this.state === State.Body) this.owner.timers.clear(this.timer);
+  }
+}
+
+const unconnected: Connection = {
+  events: {} as ConnectionEvents,
+  remoteAddress: "",
+  remotePort: 0,
+  isOpen: false,
+  write: () => -1,
+  pause() {},
+  resume() {},
+  finish() {},
+  close() {},
+  abort() {},
+};
+
+function connectCause(cause: Cause): FailureCause {
+  if (cause === Cause.TimedOut) return FailureCause.Timeout;
+  if (cause === Cause.NoResources) return FailureCause.Resources;
+  return FailureCause.Refused;
+}

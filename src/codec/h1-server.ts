@@ -1,0 +1,568 @@
+// One client connection speaking HTTP/1.1 to us: receives requests, sends responses, keeps order under pipelining, closes
+// without losing bytes. It is the stream of its one exchange at a time. It decides framing and connection reuse; what a request
+// means is decided by its host. Deadlines: head, body, idle, write, linger.
+
+import type { Scratch } from "../base/bytes.ts";
+import { type Failure, failure, FailureCause, Phase, Side } from "../base/failure.ts";
+import { headersMax, lingerBytesMax, lingerMs } from "../base/limits.ts";
+import { Cause, type Clock, type Connection, type ConnectionEvents } from "../base/ports.ts";
+import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
+import { ChunkedDecoder, type ChunkSink } from "../wire/h1/chunked.ts";
+import { HeadBuffer } from "../wire/h1/head-buffer.ts";
+import { NEED_MORE, parseRequest, parseTrailers } from "../wire/h1/parse.ts";
+import { ConnectionSays, writeChunkSize, writeResponseHead, writeTrailers } from "../wire/h1/write.ts";
+import { BODY_CHUNKED, Head, HeadFlag } from "../wire/head.ts";
+import { begin, discardCork, proceed, flush, send, sendBody, uncork, type Outlet } from "./outlet.ts";
+import { Flow, type Detached, type HttpStream, type HttpStreamSink, type ServerStream } from "./stream.ts";
+import { crlf, crlfLastChunk, lastChunk, none } from "./h1-constants.ts";
+
+/** What a client connection needs to know and whom it tells; one per listener and worker, alive as long as the listener. */
+export interface ServerHost {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  readonly headBytesMax: number;
+  readonly headersMax: number;
+  /** Requests on one connection; 0 = unlimited. */
+  readonly requestsMax: number;
+  readonly requestHeadMs: number;
+  readonly idleMs: number;
+  readonly bodyMs: number;
+  readonly writeMs: number;
+  /** Connections close after the response under way. */
+  readonly draining: boolean;
+  /** A request head has come: the host sets stream.sink, or answers at once. Must end in stream.done() some time. */
+  onRequest(stream: H1Server, head: Head, last: boolean, more: boolean): void;
+  /** The bytes are no acceptable request: the host answers with the failure's status; the connection will close. */
+  onRefused(stream: H1Server, f: Failure): void;
+  onClosed(stream: H1Server): void;
+}
+
+const State = {
+  Idle: 0, // between requests, nothing received
+  Head: 1, // part of a head received
+  Body: 2, // request body arriving
+  Busy: 3, // request whole, exchange under way
+  Flushing: 4, // exchange over, the last bytes of the response wait for the client
+  Lingering: 5, // FIN sent, reading and discarding
+  Detached: 6, // the connection belongs to a tunnel
+  Closed: 7,
+} as const;
+type State = (typeof State)[keyof typeof State];
+
+// Shared by all connections of the process: valid only until the call that filled it returns.
+const requestHead = new Head(headersMax);
+const trailerHead = new Head(headersMax);
+const trailerFieldsMax = 100;
+
+export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, TimerOwner, Outlet {
+  readonly connection: Connection;
+  readonly host: ServerHost;
+  sink: HttpStreamSink | null = null;
+  pending: Uint8Array | null = null;
+  pendingAt = 0;
+  bytesOut = 0;
+  private bytesIn = 0;
+  private bytesOutTaken = 0;
+  /** Requests begun on this connection. */
+  requests = 0;
+  /** Set when the final response head has been sent: no other answer is possible. */
+  headSent = false;
+  memo: Uint8Array | null = null;
+  private state: State = State.Idle;
+  private readonly timer: number;
+  private headBuffer: HeadBuffer | null = null;
+  private decoder: ChunkedDecoder | null = null;
+  private bodyLeft = 0;
+  private stash: Uint8Array | null = null;
+  private stashAt = 0;
+  private readPaused = false;
+  private socketPaused = false;
+  private consuming = false;
+  private peerFinished = false;
+  private closeAfter = false;
+  private clientCloses = false;
+  private http10 = false;
+  private chunkedOut = false;
+  private rawOut = false;
+  private awaitsContinue = false;
+  private requestDone = false;
+  private lingered = 0;
+
+  constructor(connection: Connection, host: ServerHost) {
+    this.connection = connection;
+    this.host = host;
+    this.timer = host.timers.open(this);
+    host.clock.nowMs();
+    this.setDeadline(host.requestHeadMs);
+  }
+
+  /** True while the connection can still carry a response. */
+  get isOpen(): boolean {
+    return this.state < State.Lingering;
+  }
+
+  /** True between two requests, with nothing half received: such a connection may be closed without harm. */
+  get isIdle(): boolean {
+    return this.state === State.Idle && this.stash === null && this.headBuffer === null;
+  }
+
+  // ---- receiving
+
+  onOpen(): void {}
+
+  onData(bytes: Uint8Array): void {
+    this.host.clock.nowMs();
+    this.bytesIn += bytes.length;
+    if (this.stash !== null) this.hold(bytes, 0, bytes.length);
+    else this.consume(bytes, 0, bytes.length);
+    uncork();
+  }
+
+  onFinish(): void {
+    this.peerFinished = true;
+    switch (this.state) {
+      case State.Idle:
+      case State.Head:
+      case State.Lingering:
+        this.connection.close();
+        return;
+      case State.Body:
+        if (this.stash === null) this.fail(failure(Side.Client, Phase.RequestBody, FailureCause.Reset));
+        return; // else the held bytes may complete the body
+      default:
+        this.closeAfter = true; // half-closed: the response still goes out
+    }
+  }
+
+  onClose(cause: Cause): void {
+    if (this.state === State.Closed || this.state === State.Detached) return;
+    const phase =
+      this.state === State.Body ? Phase.RequestBody : this.headSent ? Phase.ResponseBody : Phase.ResponseHead;
+    const sink = this.sink;
+    this.shut();
+    const why = cause === Cause.TimedOut ? FailureCause.Timeout : FailureCause.Reset;
+    if (sink !== null) sink.onReset(failure(Side.Client, phase, why));
+  }
+
+  onDrain(): void {
+    if (this.state >= State.Lingering || this.pending === null) return;
+    this.host.clock.nowMs();
+    const flow = flush(this);
+    if (flow === Flow.Closed) return;
+    if (flow === Flow.Pause) {
+      this.setDeadline(this.host.writeMs);
+      return;
+    }
+    if (this.state === State.Flushing) this.finishExchange();
+    else {
+      this.armReceive();
+      if (this.sink !== null) this.sink.onDrain();
+    }
+    uncork();
+  }
+
+  onDeadline(_slot: number, _nowMs: number): void {
+    switch (this.state) {
+      case State.Idle:
+      case State.Lingering:
+        this.connection.close();
+        return;
+      case State.Head:
+        this.refuse(failure(Side.Client, Phase.RequestHead, FailureCause.Timeout));
+        uncork();
+        return;
+      default: {
+        const phase =
+          this.pending !== null ? (this.headSent ? Phase.ResponseBody : Phase.ResponseHead) : Phase.RequestBody;
+        this.fail(failure(Side.Client, phase, FailureCause.Timeout));
+        uncork();
+      }
+    }
+  }
+
+  private consume(bytes: Uint8Array, from: number, end: number): void {
+    this.consuming = true;
+    let at = from;
+    while (at < end) {
+      const state = this.state;
+      if (state === State.Idle || state === State.Head) at = this.receiveHead(bytes, at, end);
+      else if (state === State.Body && !this.readPaused) at = this.receiveBody(bytes, at, end);
+      else if (state === State.Lingering) {
+        this.linger(end - at);
+        break;
+      } else if (state >= State.Detached) {
+        if (state === State.Detached) this.hold(bytes, at, end);
+        break;
+      } else {
+        this.hold(bytes, at, end);
+        break;
+      }
+    }
+    this.consuming = false;
+  }
+
+  private receiveHead(bytes: Uint8Array, from: number, end: number): number {
+    const host = this.host;
+    let source = bytes;
+    let start = from;
+    let limit = end;
+    const buffer = this.headBuffer;
+    if (buffer !== null) {
+      if (!buffer.append(bytes, from, end, host.headBytesMax)) return end;
+      source = buffer.bytes;
+      start = 0;
+      limit = buffer.length;
+    }
+    const after = parseRequest(source, start, limit, requestHead, host.headBytesMax, host.headersMax);
+    if (after > 0) {
+      this.headBuffer = null;
+      this.beginRequest(requestHead, after < limit);
+      if (buffer !== null && after < limit) {
+        // What lay behind the head in the private buffer continues there.
+        this.consumeRest(source, after, limit);
+        return end;
+      }
+      return buffer !== null ? end : after;
+    }
+    if (after === NEED_MORE && (buffer === null || buffer.length <= host.headBytesMax)) {
+      if (buffer === null) {
+        this.headBuffer = new HeadBuffer();
+        this.headBuffer.append(source, start, limit, host.headBytesMax);
+        this.state = State.Head;
+        this.setDeadline(host.requestHeadMs);
+      }
+      return end;
+    }
+    const cause = after === NEED_MORE ? FailureCause.TooLarge : (-after as FailureCause);
+    this.refuse(failure(Side.Client, Phase.RequestHead, cause));
+    return end;
+  }
+
+  private consumeRest(bytes: Uint8Array, from: number, end: number): void {
+    this.consume(bytes, from, end);
+    this.consuming = true;
+  }
+
+  private beginRequest(head: Head, more: boolean): void {
+    const host = this.host;
+    const flags = head.flags;
+    this.requests++;
+    this.http10 = (flags & HeadFlag.Http10) !== 0;
+    this.clientCloses = (flags & HeadFlag.Close) !== 0;
+    this.closeAfter = this.clientCloses || (host.requestsMax !== 0 && this.requests >= host.requestsMax);
+    this.awaitsContinue = (flags & HeadFlag.Expect100) !== 0;
+    this.headSent = false;
+    this.chunkedOut = false;
+    this.rawOut = false;
+    const length = head.bodyLength;
+    const last = length === 0;
+    this.requestDone = last;
+    if (last) {
+      this.state = State.Busy;
+      host.timers.clear(this.timer);
+    } else {
+      this.state = State.Body;
+      if (length === BODY_CHUNKED) {
+        if (this.decoder === null) this.decoder = new ChunkedDecoder();
+        else this.decoder.reset();
+      }
+      this.bodyLeft = length;
+      this.armReceive();
+    }
+    host.onRequest(this, head, last, more && !last);
+  }
+
+  private receiveBody(bytes: Uint8Array, at: number, end: number): number {
+    this.awaitsContinue = false;
+    if (this.bodyLeft === BODY_CHUNKED) {
+      const decoder = this.decoder!;
+      const after = decoder.decode(bytes, at, end, this);
+      if (decoder.failed && this.state === State.Body) {
+        this.fail(failure(Side.Client, Phase.RequestBody, FailureCause.Protocol));
+        return end;
+      }
+      if (this.state === State.Body) this.armReceive();
+      return after;
+    }
+    const take = Math.min(this.bodyLeft, end - at);
+    this.bodyLeft -= take;
+    const last = this.bodyLeft === 0;
+    if (last) this.requestReceived();
+    else this.armReceive();
+    if (this.sink !== null) this.sink.onData(bytes, at, at + take, last);
+    return at + take;
+  }
+
+  onChunkBytes(bytes: Uint8Array, start: number, end: number, last: boolean): boolean {
+    if (last) this.requestReceived();
+    if (this.sink !== null) this.sink.onData(bytes, start, end, last);
+    return !this.readPaused && this.state === State.Body;
+  }
+
+  onChunkTrailers(section: Uint8Array, length: number): void {
+    if (parseTrailers(section, 0, length, trailerHead, trailerFieldsMax) <= 0) {
+      this.fail(failure(Side.Client, Phase.RequestBody, FailureCause.Protocol));
+      return;
+    }
+    this.requestReceived();
+    if (this.sink !== null) this.sink.onTrailers(trailerHead);
+  }
+
+  private requestReceived(): void {
+    this.requestDone = true;
+    this.state = State.Busy;
+    if (this.pending === null) this.host.timers.clear(this.timer);
+  }
+
+  /** Keeps input for later and stops the socket: what is held is at most what one receive brought (and rarely two). */
+  private hold(bytes: Uint8Array, start: number, end: number): void {
+    if (this.stash === null) {
+      this.stash = end === bytes.length ? bytes : bytes.subarray(0, end);
+      this.stashAt = start;
+    } else {
+      const old = this.stash;
+      const joined = new Uint8Array(old.length - this.stashAt + end - start);
+      joined.set(old.subarray(this.stashAt));
+      joined.set(bytes.subarray(start, end), old.length - this.stashAt);
+      this.stash = joined;
+      this.stashAt = 0;
+    }
+    this.updateSocket();
+  }
+
+  private updateSocket(): void {
+    const want = this.stash !== null || this.readPaused;
+    if (want === this.socketPaused) return;
+    this.socketPaused = want;
+    if (want) this.connection.pause();
+    else this.connection.resume();
+  }
+
+  private releaseStash(): void {
+    const held = this.stash;
+    if (held !== null && !this.consuming) {
+      this.stash = null;
+      this.consume(held, this.stashAt, held.length);
+    }
+    if (this.state < State.Detached) this.updateSocket();
+    if (held !== null && this.stash === null && this.peerFinished && this.state <= State.Body) this.onFinish();
+  }
+
+  pause(): void {
+    this.readPaused = true;
+    this.armReceive();
+    if (!this.consuming) this.updateSocket();
+  }
+
+  resume(): void {
+    if (!this.readPaused) return;
+    this.readPaused = false;
+    this.armReceive();
+    this.releaseStash();
+  }
+
+  forward(target: HttpStream): boolean {
+    if (this.bodyLeft !== BODY_CHUNKED || this.requestDone || !target.takesRawChunks()) return false;
+    this.decoder!.raw = true;
+    return true;
+  }
+
+  // ---- sending
+
+  sendHead(head: Head, added: Scratch, last: boolean, more: boolean): Flow {
+    const interim = head.status < 200 && head.status !== 101;
+    if (interim) {
+      if (this.http10) return Flow.Go; // RFC 9110 15.2
+      writeResponseHead(begin(), head, added, false, ConnectionSays.Nothing);
+      return this.after(send(this, false));
+    }
+    this.headSent = true;
+    this.awaitsContinue = false;
+    const length = head.bodyLength;
+    if (!last && length < 0) {
+      if (this.http10) this.closeAfter = true;
+      else this.chunkedOut = true;
+    }
+    if (this.host.draining) this.closeAfter = true;
+    let says: ConnectionSays = ConnectionSays.Nothing;
+    if (head.status === 101) says = ConnectionSays.Upgrade;
+    else if (this.closeAfter) says = ConnectionSays.Close;
+    else if (this.http10) says = ConnectionSays.KeepAlive;
+    writeResponseHead(begin(), head, added, this.chunkedOut, says);
+    return this.after(send(this, more && !last));
+  }
+
+  sendData(bytes: Uint8Array, start: number, end: number, last: boolean): Flow {
+    if (!this.chunkedOut || this.rawOut) return this.after(sendBody(this, bytes, start, end, none));
+    if (end === start) return last ? this.after(sendBody(this, lastChunk, 0, lastChunk.length, none)) : Flow.Go;
+    writeChunkSize(proceed(this), end - start);
+    return this.after(sendBody(this, bytes, start, end, last ? crlfLastChunk : crlf));
+  }
+
+  sendTrailers(head: Head): Flow {
+    if (!this.chunkedOut) return this.after(sendBody(this, none, 0, 0, none)); // HTTP/1.0 knows no trailers
+    const out = proceed(this);
+    if (!this.rawOut) out.putText("0\r\n");
+    writeTrailers(out, head);
+    return this.after(send(this, false));
+  }
+
+  takesRawChunks(): boolean {
+    this.rawOut = this.chunkedOut;
+    return this.rawOut;
+  }
+
+  private after(flow: Flow): Flow {
+    if (flow === Flow.Pause) this.setDeadline(this.host.writeMs);
+    return flow;
+  }
+
+  takeBytesIn(): number {
+    const count = this.bytesIn;
+    this.bytesIn = 0;
+    return count;
+  }
+
+  takeBytesOut(): number {
+    const count = this.bytesOut - this.bytesOutTaken;
+    this.bytesOutTaken = this.bytesOut;
+    return count;
+  }
+
+  /** The response under way is the last one on this connection. */
+  closeAfterResponse(): void {
+    this.closeAfter = true;
+  }
+
+  /** The exchange is over (the response is complete): go on with the next request, or close. */
+  done(): void {
+    this.sink = null;
+    if (this.state >= State.Lingering) return;
+    if (!this.requestDone) this.closeAfter = true; // the rest of the body will not be read
+    if (this.pending !== null) {
+      this.state = State.Flushing;
+      return;
+    }
+    this.finishExchange();
+  }
+
+  private finishExchange(): void {
+    if (this.closeAfter || this.host.draining) {
+      this.startClosing();
+      return;
+    }
+    this.readPaused = false;
+    this.state = State.Idle;
+    this.setDeadline(this.host.idleMs);
+    if (this.peerFinished && this.stash === null) {
+      this.connection.close();
+      return;
+    }
+    if (this.stash !== null || this.socketPaused) this.releaseStash();
+  }
+
+  private startClosing(): void {
+    uncork();
+    // A client that announced its close and has been read to the end sends nothing more: no reset can hurt it.
+    if (this.peerFinished || (this.clientCloses && this.requestDone && this.stash === null)) {
+      this.connection.close();
+      return;
+    }
+    this.state = State.Lingering;
+    this.stash = null;
+    this.headBuffer = null;
+    this.connection.finish();
+    this.setDeadline(lingerMs);
+    this.readPaused = false;
+    this.updateSocket();
+  }
+
+  private linger(count: number): void {
+    this.lingered += count;
+    if (this.lingered > lingerBytesMax) this.connection.abort();
+  }
+
+  /** Closes an idle connection now, with FIN first (drain, removed listener). No effect on a busy one but the close after it. */
+  closeWhenIdle(): void {
+    if (this.isIdle) {
+      this.clientCloses = false;
+      this.startClosing();
+    } else this.closeAfter = true;
+  }
+
+  /** The host does not hear onClosed for a connection that was given away. */
+  detach(): Detached {
+    const received = this.stash === null ? null : this.stash.subarray(this.stashAt);
+    const unsent = this.pending === null ? null : this.pending.subarray(this.pendingAt);
+    this.stash = null;
+    this.pending = null;
+    this.state = State.Detached;
+    this.host.timers.close(this.timer);
+    this.sink = null;
+    return { received, unsent };
+  }
+
+  reset(_f: Failure): void {
+    this.sink = null;
+    discardCork(this);
+    if (this.state >= State.Detached) return;
+    this.connection.abort();
+    this.shut();
+  }
+
+  // ---- failing
+
+  private refuse(f: Failure): void {
+    this.closeAfter = true;
+    this.clientCloses = false;
+    this.requestDone = false;
+    this.headBuffer = null;
+    this.headSent = false;
+    this.chunkedOut = false;
+    this.rawOut = false;
+    this.state = State.Busy;
+    this.host.timers.clear(this.timer);
+    this.host.onRefused(this, f);
+  }
+
+  /** The request cannot be completed. The exchange decides whether an answer is still possible. */
+  private fail(f: Failure): void {
+    this.closeAfter = true;
+    this.clientCloses = false;
+    this.host.timers.clear(this.timer);
+    if (this.state === State.Body) this.state = State.Busy;
+    const sink = this.sink;
+    this.sink = null;
+    if (sink !== null) sink.onReset(f);
+    else this.reset(f);
+  }
+
+  private shut(): void {
+    if (this.state === State.Closed) return;
+    this.state = State.Closed;
+    this.sink = null;
+    this.pending = null;
+    this.stash = null;
+    this.headBuffer = null;
+    this.host.timers.close(this.timer);
+    this.host.onClosed(this);
+  }
+
+  // ---- deadlines
+
+  private setDeadline(ms: number): void {
+    if (ms === 0) this.host.timers.clear(this.timer);
+    else this.host.timers.set(this.timer, this.host.clock.cachedMs + ms);
+  }
+
+  /** The deadline for body bytes: only while we wait for them, not while we hold the client back or it waits for a 100. */
+  private armReceive(): void {
+    if (this.pending !== null) return;
+    if (this.state !== State.Body) {
+      if (this.state === State.Busy) this.host.timers.clear(this.timer);
+      return;
+    }
+    if (this.readPaused || this.awaitsContinue) this.host.timers.clear(this.timer);
+    else this.setDeadline(this.host.bodyMs);
+  }
+}

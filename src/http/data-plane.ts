@@ -1,0 +1,162 @@
+// Everything one worker serves with: its listeners, its connections to endpoints, the generation in force. The supervisor's
+// messages end here as a handful of calls.
+
+import type { Env, LineSink } from "../base/ports.ts";
+import { Connector } from "../pool/connector.ts";
+import type { Columns } from "../stats/columns.ts";
+import { AccessLog } from "./access-log.ts";
+import { ExchangePool } from "./exchange-pool.ts";
+import type { Generation } from "./generation.ts";
+import { Listener } from "./listener.ts";
+
+/** What a worker's data plane lives in. */
+export interface WorkerContext {
+  readonly env: Env;
+  readonly columns: Columns;
+  /** Number of this worker, from 0. */
+  readonly worker: number;
+  readonly accessLog: LineSink | null;
+}
+
+export class DataPlane {
+  private readonly context: WorkerContext;
+  private readonly connector: Connector;
+  private readonly exchanges: ExchangePool;
+  private readonly listeners = new Map<string, Listener>();
+  /** Listeners that are gone from the configuration but still have connections. */
+  private leaving: Listener[] = [];
+  private generations: Generation[] = [];
+  private current: Generation | null = null;
+
+  constructor(context: WorkerContext) {
+    const { env, columns, worker } = context;
+    this.context = context;
+    this.connector = new Connector(env.net, env.clock, env.timers, columns, worker);
+    this.exchanges = new ExchangePool(columns.worker(worker));
+  }
+
+  get openConnections(): number {
+    this.forgetEmpty();
+    let open = 0;
+    for (const listener of this.listeners.values()) open += listener.open;
+    for (const listener of this.leaving) open += listener.open;
+    return open;
+  }
+
+  /** The oldest generation that still has requests under way. */
+  get oldestGeneration(): number {
+    this.retireOld();
+    return this.generations[0]?.number ?? 0;
+  }
+
+  /** The switch: requests that begin from now on follow this generation. */
+  apply(generation: Generation): void {
+    const previous = this.current;
+    this.current = generation;
+    this.generations.push(generation);
+    for (const plan of generation.listeners.values()) {
+      const known = this.listeners.get(plan.name);
+      if (known !== undefined) known.apply(plan, generation);
+      else {
+        const counters = this.context.columns.listener(this.context.worker, plan.row);
+        this.listeners.set(plan.name, new Listener(plan, generation, counters, this.shared()));
+      }
+    }
+    for (const listener of this.listeners.values()) {
+      listener.accessLog = this.accessLogOf(generation);
+      if (!generation.listeners.has(listener.name)) listener.generation = generation;
+    }
+    if (previous !== null) this.replacePools(previous, generation);
+    this.retireOld();
+  }
+
+  /** Starts accepting on a bound socket, which belongs to the listener from now on. */
+  adopt(name: string, fd: number, port: number): void {
+    const listener = this.listeners.get(name);
+    if (listener === undefined) throw new Error(`no listener "${name}" in generation ${this.current?.number ?? 0}`);
+    listener.addSocket(this.context.env.net.adopt(fd, port, listener.accept), port);
+  }
+
+  /** Stops accepting for a listener, closes its idle connections, the others after their response. */
+  release(name: string): void {
+    const listener = this.listeners.get(name);
+    if (listener === undefined) return;
+    listener.drain();
+    this.listeners.delete(name);
+    if (listener.open > 0) this.leaving.push(listener);
+  }
+
+  /** New addresses of endpoints given by host name, by row. Idle connections to an old address are closed. */
+  setResolved(resolved: Readonly<Record<number, string | null>>): void {
+    const generation = this.current;
+    if (generation === null) return;
+    for (const runtime of generation.pools.values()) {
+      runtime.pool.members.forEach((member, index) => {
+        const ip = resolved[member.row];
+        if (ip === undefined || member.target?.ip === ip || (ip === null && member.target === null)) return;
+        runtime.pool.setTarget(index, ip === null ? null : { ip, port: member.config.port, unixPath: null });
+        this.connector.closeIdle(member.row);
+      });
+    }
+  }
+
+  drain(): void {
+    for (const listener of this.listeners.values()) listener.drain();
+    this.connector.closeAllIdle();
+  }
+
+  abortAll(): void {
+    for (const listener of this.listeners.values()) listener.abort();
+    for (const listener of this.leaving) listener.abort();
+  }
+
+  private shared(): ConstructorParameters<typeof Listener>[3] {
+    const { clock, timers, rng } = this.context.env;
+    return { clock, timers, rng, connector: this.connector, exchanges: this.exchanges };
+  }
+
+  private accessLogs: { readonly key: string; readonly log: AccessLog } | null = null;
+
+  private accessLogOf(generation: Generation): AccessLog | null {
+    const { accessLog } = generation;
+    const sink = this.context.accessLog;
+    if (accessLog === null || sink === null) return null;
+    const key = `${accessLog.format}\n${accessLog.template}`;
+    if (this.accessLogs?.key !== key) {
+      this.accessLogs = { key, log: new AccessLog(accessLog, sink, this.context.env.clock) };
+    }
+    return this.accessLogs.log;
+  }
+
+  /** Waiting exchanges move to the pool that took their pool's place; connections nobody can use any more are closed. */
+  private replacePools(previous: Generation, generation: Generation): void {
+    const targets = new Map<number, string>();
+    for (const runtime of generation.pools.values()) {
+      for (const member of runtime.pool.members) targets.set(member.row, targetKey(member.target));
+    }
+    for (const old of previous.pools.values()) {
+      const successor = generation.pools.get(old.name);
+      if (successor === old) continue;
+      if (successor !== undefined) old.moveWaiting(successor);
+      for (const member of old.pool.members) {
+        if (targets.get(member.row) !== targetKey(member.target)) this.connector.closeIdle(member.row);
+      }
+    }
+  }
+
+  private retireOld(): void {
+    const current = this.current;
+    if (this.generations.length < 2) return;
+    this.generations = this.generations.filter((g) => g === current || g.exchanges > 0);
+  }
+
+  private forgetEmpty(): void {
+    if (this.leaving.length > 0) this.leaving = this.leaving.filter((listener) => listener.open > 0);
+  }
+}
+
+function targetKey(
+  target: { readonly ip: string; readonly port: number; readonly unixPath: string | null } | null,
+): string {
+  return target === null ? "" : `${target.unixPath ?? ""}|${target.ip}|${target.port}`;
+}

@@ -1,0 +1,218 @@
+// The fields that tell an endpoint about the client: X-Forwarded-*, X-Real-IP, X-Request-Id. What a client claims about itself is
+// believed only from trusted proxies; everybody else's claims are dropped, Forwarded (RFC 7239) with them.
+
+import { Scratch, latin1Text } from "../base/bytes.ts";
+import { cidrContains, parseIp, type Cidr } from "../base/ip.ts";
+import type { ServerStream } from "../codec/stream.ts";
+import {
+  FIELD_DROPPED,
+  FIELD_HOP,
+  FIELD_ID,
+  FIELD_NAME_MASK,
+  FIELD_VALUE,
+  FIELD_VALUE_END,
+  FIELD_WIDTH,
+  type Head,
+  Name,
+} from "../wire/head.ts";
+import { kind, latin1, TCHAR } from "../wire/h1/tables.ts";
+
+const forName = latin1("X-Forwarded-For: ");
+const protoName = latin1("X-Forwarded-Proto: ");
+const hostName = latin1("X-Forwarded-Host: ");
+const portName = latin1("X-Forwarded-Port: ");
+const realIpName = latin1("X-Real-IP: ");
+const requestIdName = latin1("X-Request-Id: ");
+const crlf = latin1("\r\n");
+const hexDigits = latin1("0123456789abcdef");
+const requestIdBytesMax = 128;
+
+/** Which of the replaced fields the head brought: index of the first of each, -1 = none. */
+const found = new Int32Array(32);
+
+function noteFields(head: Head): void {
+  const fields = head.fields;
+  found.fill(-1, Name.XForwardedFor, Name.XRequestId + 1);
+  for (let i = 0, at = FIELD_ID; i < head.fieldCount; i++, at += FIELD_WIDTH) {
+    const name = fields[at]! & FIELD_NAME_MASK;
+    if (name >= Name.XForwardedFor && name <= Name.XRequestId) {
+      if (found[name] === -1) found[name] = i;
+      else if (name !== Name.XForwardedFor) fields[at]! |= FIELD_DROPPED; // a second one can only confuse
+    }
+  }
+}
+
+function drop(head: Head, index: number): void {
+  if (index >= 0) head.fields[index * FIELD_WIDTH + FIELD_ID]! |= FIELD_DROPPED;
+}
+
+function dropAll(head: Head, name: Name): void {
+  for (let i = 0, at = FIELD_ID; i < head.fieldCount; i++, at += FIELD_WIDTH) {
+    if ((head.fields[at]! & FIELD_NAME_MASK) === name) head.fields[at]! |= FIELD_DROPPED;
+  }
+}
+
+/** A request id that may be passed on: 1 to 128 token characters. */
+function wellFormedId(head: Head, index: number): boolean {
+  const at = index * FIELD_WIDTH;
+  const start = head.fields[at + FIELD_VALUE]!;
+  const end = head.fields[at + FIELD_VALUE_END]!;
+  if (end === start || end - start > requestIdBytesMax) return false;
+  for (let i = start; i < end; i++) {
+    const c = head.bytes[i]!;
+    if ((kind[c]! & TCHAR) === 0 && c !== 47 && c !== 58 && c !== 61 && c !== 64) return false; // also / : = @
+  }
+  return true;
+}
+
+/** Text of the request id the client sent, if it was well-formed; else "". */
+export function sentRequestId(head: Head): string {
+  for (let i = 0, at = 0; i < head.fieldCount; i++, at += FIELD_WIDTH) {
+    if ((head.fields[at + FIELD_ID]! & FIELD_NAME_MASK) !== Name.XRequestId) continue;
+    if (!wellFormedId(head, i)) return "";
+    return latin1Text(head.bytes, head.fields[at + FIELD_VALUE]!, head.fields[at + FIELD_VALUE_END]!);
+  }
+  return "";
+}
+
+/** Four random words as the 32 hexadecimal digits of a request id. */
+export function requestIdText(id: Uint32Array): string {
+  let text = "";
+  for (let i = 0; i < 4; i++) text += id[i]!.toString(16).padStart(8, "0");
+  return text;
+}
+
+/** How the listener's connections look to endpoints. */
+export interface ForwardedFacts {
+  readonly scheme: "http" | "https";
+  readonly port: number;
+  readonly trustedProxies: readonly Cidr[];
+}
+
+function isTrusted(facts: ForwardedFacts, address: string): boolean {
+  const blocks = facts.trustedProxies;
+  if (blocks.length === 0) return false;
+  const bytes = parseIp(address);
+  if (bytes === null) return false;
+  for (const block of blocks) if (cidrContains(block, bytes)) return true;
+  return false;
+}
+
+/**
+ * The client's address: the peer's, or behind trusted proxies the last address of X-Forwarded-For that is not itself a trusted
+ * proxy. An unreadable entry ends the search at the address before it.
+ */
+export function clientAddress(client: ServerStream, head: Head, facts: ForwardedFacts): string {
+  const peer = client.connection.remoteAddress;
+  if (facts.trustedProxies.length === 0 || !isTrusted(facts, peer)) return peer;
+  const chain: string[] = [];
+  for (let i = 0, at = 0; i < head.fieldCount; i++, at += FIELD_WIDTH) {
+    if ((head.fields[at + FIELD_ID]! & FIELD_NAME_MASK) !== Name.XForwardedFor) continue;
+    const value = latin1Text(head.bytes, head.fields[at + FIELD_VALUE]!, head.fields[at + FIELD_VALUE_END]!);
+    for (const entry of value.split(",")) chain.push(entry.trim());
+  }
+  let address = peer;
+  for (let i = chain.length - 1; i >= 0; i--) {
+    const entry = chain[i]!;
+    if (parseIp(entry) === null) return address;
+    address = entry;
+    if (!isTrusted(facts, entry)) return address;
+  }
+  return address;
+}
+
+/**
+ * Appends the forwarded fields to `added` and marks the client's own ones that they replace. id = the words of the request id to
+ * use if the client brought none; returns true if it was used.
+ */
+export function addForwarded(
+  added: Scratch,
+  client: ServerStream,
+  head: Head,
+  facts: ForwardedFacts,
+  id: Uint32Array,
+): boolean {
+  noteFields(head);
+  const peer = client.connection.remoteAddress;
+  if (facts.trustedProxies.length !== 0 && isTrusted(facts, peer)) addTrusted(added, client, head, facts);
+  else {
+    for (let name: number = Name.XForwardedFor; name <= Name.XRealIp; name++) {
+      if (found[name] !== -1) dropAll(head, name as Name);
+    }
+    dropAll(head, Name.Forwarded);
+    added.putAll(client.memo ?? peerBlock(client, facts));
+    addHost(added, head);
+  }
+  const sent = found[Name.XRequestId]!;
+  if (sent >= 0) {
+    if (wellFormedId(head, sent) && (head.fields[sent * FIELD_WIDTH + FIELD_ID]! & FIELD_HOP) === 0) return false;
+    drop(head, sent);
+  }
+  added.putAll(requestIdName);
+  addId(added, id);
+  added.putAll(crlf);
+  return true;
+}
+
+function addHost(added: Scratch, head: Head): void {
+  if (head.hostEnd === head.hostStart) return;
+  added.putAll(hostName);
+  added.put(head.bytes, head.hostStart, head.hostEnd);
+  added.putAll(crlf);
+}
+
+/** The lines that are the same for every request of a connection; kept with it. */
+function peerBlock(client: ServerStream, facts: ForwardedFacts): Uint8Array {
+  const peer = client.connection.remoteAddress;
+  const block = latin1(
+    `X-Forwarded-For: ${peer}\r\nX-Real-IP: ${peer}\r\nX-Forwarded-Proto: ${facts.scheme}\r\nX-Forwarded-Port: ${facts.port}\r\n`,
+  );
+  client.memo = block;
+  return block;
+}
+
+function addTrusted(added: Scratch, client: ServerStream, head: Head, facts: ForwardedFacts): void {
+  const peer = client.connection.remoteAddress;
+  added.putAll(forName);
+  if (found[Name.XForwardedFor]! >= 0) {
+    for (let i = 0, at = 0; i < head.fieldCount; i++, at += FIELD_WIDTH) {
+      if ((head.fields[at + FIELD_ID]! & FIELD_NAME_MASK) !== Name.XForwardedFor) continue;
+      const start = head.fields[at + FIELD_VALUE]!;
+      const end = head.fields[at + FIELD_VALUE_END]!;
+      if (end > start) {
+        added.put(head.bytes, start, end);
+        added.putText(", ");
+      }
+      head.fields[at + FIELD_ID]! |= FIELD_DROPPED;
+    }
+  }
+  added.putText(peer);
+  added.putAll(crlf);
+  if (found[Name.XRealIp]! < 0) {
+    added.putAll(realIpName);
+    added.putText(clientAddress(client, head, facts));
+    added.putAll(crlf);
+  }
+  if (found[Name.XForwardedProto]! < 0) {
+    added.putAll(protoName);
+    added.putText(facts.scheme);
+    added.putAll(crlf);
+  }
+  if (found[Name.XForwardedPort]! < 0) {
+    added.putAll(portName);
+    added.putDecimal(facts.port);
+    added.putAll(crlf);
+  }
+  if (found[Name.XForwardedHost]! < 0) addHost(added, head);
+}
+
+function addId(added: Scratch, id: Uint32Array): void {
+  added.reserve(32);
+  const { bytes } = added;
+  let at = added.length;
+  for (let i = 0; i < 4; i++) {
+    const word = id[i]!;
+    for (let shift = 28; shift >= 0; shift -= 4) bytes[at++] = hexDigits[(word >>> shift) & 15]!;
+  }
+  added.length = at;
+}

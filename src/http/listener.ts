@@ -1,0 +1,205 @@
+// One listener in one worker: accepts connections up to its limit, gives them their codec, hands requests to exchanges, and is
+// the host those codecs ask for limits and deadlines. It lives as long as the listener's name; its plan changes with generations.
+
+import { causeOf, type Failure, failure, FailureCause, Phase, ruleOf, sideOf, Side } from "../base/failure.ts";
+import type { Cidr } from "../base/ip.ts";
+import type { Clock, Connection, ConnectionEvents, Listening, Rng } from "../base/ports.ts";
+import type { TimerWheel } from "../base/timer-wheel.ts";
+import { H1Server, type ServerHost } from "../codec/h1-server.ts";
+import type { ServerStream } from "../codec/stream.ts";
+import type { Connector } from "../pool/connector.ts";
+import { LC } from "../stats/columns.ts";
+import { type Head, Method } from "../wire/head.ts";
+import type { AccessLog } from "./access-log.ts";
+import { answer } from "./answer.ts";
+import { Exchange } from "./exchange.ts";
+import type { ExchangePool } from "./exchange-pool.ts";
+import type { ForwardedFacts } from "./forwarded.ts";
+import type { Generation, ListenerPlan, Route } from "./generation.ts";
+
+/** What all listeners of a worker share. */
+export interface ListenerShared {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  readonly rng: Rng;
+  readonly connector: Connector;
+  readonly exchanges: ExchangePool;
+}
+
+export class Listener implements ServerHost, ForwardedFacts {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  readonly connector: Connector;
+  readonly exchanges: ExchangePool;
+  readonly counters: Float64Array;
+  readonly scheme = "http";
+  accessLog: AccessLog | null = null;
+  draining = false;
+  generation: Generation;
+  plan: ListenerPlan;
+  // Copies of the plan's numbers, where codecs and exchanges read them for every request.
+  headBytesMax = 0;
+  headersMax = 0;
+  requestsMax = 0;
+  bodyBytesMax = 0;
+  requestHeadMs = 0;
+  idleMs = 0;
+  bodyMs = 0;
+  writeMs = 0;
+  port = 0;
+  trustedProxies: readonly Cidr[] = [];
+  viaLine: Uint8Array | null = null;
+  readonly tunnels = new Set<Exchange>();
+  private readonly connections = new Set<ServerStream>();
+  private readonly sockets: Listening[] = [];
+  private readonly rng: Rng;
+  private paused = false;
+  private openCount = 0;
+
+  constructor(plan: ListenerPlan, generation: Generation, counters: Float64Array, shared: ListenerShared) {
+    this.name = plan.name;
+    this.clock = shared.clock;
+    this.timers = shared.timers;
+    this.rng = shared.rng;
+    this.connector = shared.connector;
+    this.exchanges = shared.exchanges;
+    this.counters = counters;
+    this.generation = generation;
+    this.plan = plan;
+    this.apply(plan, generation);
+  }
+
+  /** Client connections, tunnels included. */
+  get open(): number {
+    return this.openCount;
+  }
+
+  /** The switch to another generation: requests from now on follow the new plan. */
+  apply(plan: ListenerPlan, generation: Generation): void {
+    const { limits, timeouts } = plan.config;
+    this.plan = plan;
+    this.generation = generation;
+    this.headBytesMax = limits.headBytes;
+    this.headersMax = limits.headers;
+    this.requestsMax = limits.requests;
+    this.bodyBytesMax = limits.bodyBytes;
+    this.requestHeadMs = timeouts.requestHeadMs;
+    this.idleMs = timeouts.idleMs;
+    this.bodyMs = timeouts.bodyMs;
+    this.writeMs = timeouts.writeMs;
+    this.trustedProxies = plan.trustedProxies;
+    this.viaLine = plan.viaLine;
+    this.balanceAccepting();
+  }
+
+  // ---- connections
+
+  /** Adds a socket that accepts for this listener. */
+  addSocket(socket: Listening, port: number): void {
+    this.sockets.push(socket);
+    if (this.port === 0) this.port = port;
+    if (this.paused) socket.pause();
+  }
+
+  readonly accept = (connection: Connection): ConnectionEvents => {
+    this.counters[LC.accepted]!++;
+    this.openCount++;
+    this.counters[LC.open] = this.openCount;
+    const stream = new H1Server(connection, this);
+    this.connections.add(stream);
+    if (this.openCount >= this.plan.connectionsMax) this.balanceAccepting();
+    return stream;
+  };
+
+  onClosed(stream: H1Server): void {
+    this.counters[LC.bytesReceived]! += stream.takeBytesIn();
+    this.counters[LC.bytesSent]! += stream.takeBytesOut();
+    this.connections.delete(stream);
+    this.connectionGone();
+  }
+
+  onTunnelClosed(stream: ServerStream): void {
+    this.connections.delete(stream);
+    this.connectionGone();
+  }
+
+  private connectionGone(): void {
+    this.openCount--;
+    this.counters[LC.open] = this.openCount;
+    if (this.paused) this.balanceAccepting();
+  }
+
+  /** Stops accepting at the limit, so that further clients wait in the kernel's queue; goes on below it. */
+  private balanceAccepting(): void {
+    const full = this.openCount >= this.plan.connectionsMax;
+    if (full === this.paused) return;
+    this.paused = full;
+    for (const socket of this.sockets) {
+      if (full) socket.pause();
+      else socket.resume();
+    }
+  }
+
+  /** No new connections; idle ones close now, the others after their response. */
+  drain(): void {
+    this.draining = true;
+    for (const socket of this.sockets) socket.close();
+    this.sockets.length = 0;
+    for (const connection of [...this.connections]) connection.closeWhenIdle();
+  }
+
+  /** Breaks what is left. */
+  abort(): void {
+    const f = failure(Side.Proxy, Phase.Tunnel, FailureCause.Drain);
+    for (const exchange of [...this.tunnels]) exchange.cutTunnel(f);
+    for (const connection of [...this.connections]) connection.connection.abort();
+  }
+
+  // ---- requests
+
+  onRequest(stream: H1Server, head: Head, _last: boolean, more: boolean): void {
+    const exchange = this.exchanges.take(this);
+    if (exchange === null) {
+      this.counters[LC.requests]!++;
+      this.answerAlone(stream, failure(Side.Proxy, Phase.RequestHead, FailureCause.Resources));
+      return;
+    }
+    exchange.begin(stream, this, head, more);
+  }
+
+  /** A head that is no acceptable request: there is no exchange, only an answer. */
+  onRefused(stream: H1Server, f: Failure): void {
+    this.answerAlone(stream, f);
+  }
+
+  private answerAlone(stream: H1Server, f: Failure): void {
+    const { status } = ruleOf(f);
+    this.countFailure(f);
+    this.counters[LC.status1xx + ((status / 100) | 0) - 1]!++;
+    stream.closeAfterResponse();
+    answer(stream, Method.Get, status, "", false, this.clock.wallMs());
+    if (this.accessLog !== null) this.accessLog.writeRefused(this, stream, status, f);
+    stream.done();
+  }
+
+  countFailure(f: Failure): void {
+    if (sideOf(f) !== Side.Client) return;
+    const cause = causeOf(f);
+    if (cause === FailureCause.Timeout) this.counters[LC.timeouts]!++;
+    else if (cause === FailureCause.Reset) this.counters[LC.clientAborts]!++;
+    else this.counters[LC.badRequests]!++;
+  }
+
+  routeFor(_head: Head): Route | null {
+    return this.plan.routes[0] ?? null;
+  }
+
+  makeRequestId(words: Uint32Array): void {
+    const { rng } = this;
+    words[0] = rng.u32();
+    words[1] = rng.u32();
+    words[2] = rng.u32();
+    words[3] = rng.u32();
+  }
+}

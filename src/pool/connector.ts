@@ -1,0 +1,117 @@
+// Opens connections to endpoints and keeps the idle ones, per row of the shared columns, last used first. One per worker: it
+// outlives configurations, so that a reload costs no kept connection. It knows nothing of pools or requests.
+
+import type { Clock, Net, Target } from "../base/ports.ts";
+import type { TimerWheel } from "../base/timer-wheel.ts";
+import { type ClientOwner, type ClientTimeouts, H1Client } from "../codec/h1-client.ts";
+import type { UpstreamSink } from "../codec/stream.ts";
+import type { KeepAliveConfig } from "../model/config.ts";
+import { type Columns, EC } from "../stats/columns.ts";
+
+export class Connector implements ClientOwner {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  private readonly net: Net;
+  private readonly columns: Columns;
+  private readonly worker: number;
+  private readonly heads: (H1Client | null)[] = [];
+  private readonly counters: (Float64Array | null)[] = [];
+  private openCount = 0;
+
+  constructor(net: Net, clock: Clock, timers: TimerWheel, columns: Columns, worker: number) {
+    this.net = net;
+    this.clock = clock;
+    this.timers = timers;
+    this.columns = columns;
+    this.worker = worker;
+  }
+
+  /** Connections to endpoints, idle and busy. */
+  get open(): number {
+    return this.openCount;
+  }
+
+  /** This worker's counters of a row. */
+  countersOf(row: number): Float64Array {
+    const known = this.counters[row];
+    if (known !== undefined && known !== null) return known;
+    while (this.counters.length <= row) {
+      this.counters.push(null);
+      this.heads.push(null);
+    }
+    const counters = this.columns.endpoint(this.worker, row);
+    this.counters[row] = counters;
+    return counters;
+  }
+
+  /** An idle connection to the endpoint, or null. */
+  take(row: number, sink: UpstreamSink, timeouts: ClientTimeouts): H1Client | null {
+    const client = this.heads[row];
+    if (client === undefined || client === null) return null;
+    this.unlink(client);
+    client.assign(sink, timeouts);
+    this.counters[row]![EC.reused]!++;
+    return client;
+  }
+
+  /** Begins a new connection; the sink hears onReady or onReset later. */
+  connect(row: number, target: Target, sink: UpstreamSink, timeouts: ClientTimeouts): H1Client {
+    const counters = this.countersOf(row);
+    counters[EC.connects]!++;
+    const client = new H1Client(this, row, timeouts, sink);
+    this.openCount++;
+    client.connection = this.net.connect(target, client);
+    return client;
+  }
+
+  /** Takes a connection back after an exchange: kept if it may be and there is room, else closed. */
+  give(client: H1Client, keepAlive: KeepAliveConfig): void {
+    const row = client.member;
+    const counters = this.countersOf(row);
+    if (
+      !client.isReusable ||
+      counters[EC.idle]! >= keepAlive.connections ||
+      (keepAlive.requests !== 0 && client.requests >= keepAlive.requests)
+    ) {
+      client.close();
+      return;
+    }
+    client.park(keepAlive.idleMs);
+    const head = this.heads[row]!;
+    client.isLinked = true;
+    client.idleNext = head;
+    if (head !== null) head.idlePrevious = client;
+    this.heads[row] = client;
+    counters[EC.idle]!++;
+  }
+
+  /** Closes the idle connections of a row: its endpoint is gone or has moved. */
+  closeIdle(row: number): void {
+    for (let client = this.heads[row] ?? null; client !== null; client = this.heads[row] ?? null) client.close();
+  }
+
+  closeAllIdle(): void {
+    for (let row = 0; row < this.heads.length; row++) this.closeIdle(row);
+  }
+
+  onConnected(client: H1Client): void {
+    if (client.sink !== null) client.sink.onReady();
+  }
+
+  onGone(client: H1Client): void {
+    this.openCount--;
+    if (client.isLinked) this.unlink(client);
+  }
+
+  private unlink(client: H1Client): void {
+    const row = client.member;
+    const { idleNext, idlePrevious } = client;
+    if (idlePrevious !== null) idlePrevious.idleNext = idleNext;
+    else this.heads[row] = idleNext;
+    if (idleNext !== null) idleNext.idlePrevious = idlePrevious;
+    client.idleNext = null;
+    client.idlePrevious = null;
+    client.isLinked = false;
+    this.counters[row]![EC.idle]!--;
+  }
+}
