@@ -114,8 +114,15 @@ export function parseBind(text: string): BindAddress | Fault {
   const ip = canonicalIp(parts.host);
   if (ip !== null && ip.includes(":") === parts.bracketed) return { ip, port: parts.port, unixPath: null };
   const example = { "*": "0.0.0.0", localhost: "127.0.0.1", "": "0.0.0.0" }[parts.host];
-  const hint = example === undefined ? "listeners bind addresses, not names" : `write ${example}:${parts.port}`;
+  const hint =
+    example === undefined ? hostHint(parts, "listeners bind addresses, not names") : `write ${example}:${parts.port}`;
   return fault(`expected an IP address before the port, found ${JSON.stringify(parts.host)}`, hint);
+}
+
+function hostHint(parts: HostPort, otherwise: string): string {
+  if (!/^[\d.]+$/.test(parts.host)) return otherwise;
+  if (parseIp(parts.host) !== null) return "brackets are for IPv6 addresses only";
+  return "an IPv4 address has four numbers from 0 to 255, without leading zeros";
 }
 
 /** Where an endpoint is: an IP literal or host name with a port, or a unix socket. */
@@ -132,8 +139,7 @@ export function parseEndpointAddress(text: string): EndpointAddress | Fault {
   if (!parts.bracketed && isHostName(parts.host)) {
     return { host: parts.host.toLowerCase(), port: parts.port, unixPath: null };
   }
-  const almost = /^[\d.]+$/.test(parts.host) ? "an IPv4 address has four numbers from 0 to 255" : "";
-  return fault(`${JSON.stringify(parts.host)} is neither an IP address nor a host name`, almost);
+  return fault(`${JSON.stringify(parts.host)} is neither an IP address nor a host name`, hostHint(parts, ""));
 }
 
 /** The text that parseBind reads as the same address. */

@@ -2,10 +2,13 @@
 // user; its error map is used only to learn which schema spoke, because that is where the expectation is noted.
 
 import type * as z from "zod";
+import { formatMs } from "../base/duration.ts";
+import { durationMsMax } from "../base/limits.ts";
 import { isFault } from "./address.ts";
 import { notes } from "./fields.ts";
 import { error, errorAtKey, show, type Path, type Problem } from "./problem.ts";
-import { didYouMean, listWords, MEANT, nearest } from "./suggest.ts";
+import { didYouMean, listWords, MEANT, nearest, sameWord, synonym } from "./suggest.ts";
+import { parseDuration, parseSize } from "./units.ts";
 
 /** All keys of the schema with the places where they belong: for hints about keys in the wrong place. */
 export type KeyPlaces = ReadonlyMap<string, readonly string[]>;
@@ -119,10 +122,11 @@ function hintFor(input: unknown, expects: string, words: readonly string[]): str
   if (typeof input === "string") {
     const near = didYouMean(input, words);
     if (near !== "") return near;
+    if (expects === "true or false" && /^(true|yes|on)$/i.test(input)) return "write true, without quotes";
+    if (expects === "true or false" && /^(false|no|off)$/i.test(input)) return "write false, without quotes";
     if (/^a whole number/.test(expects) && /^-?\d+$/.test(input)) return `a number stands without quotes: ${input}`;
-    if (/^(true|false)$/i.test(input) && /true or false/.test(expects))
-      return `write ${input.toLowerCase()} without quotes`;
     if (/duration/.test(expects)) return durationHint(input);
+    if (/^a size/.test(expects)) return sizeHint(input);
     if (/^a list/.test(expects)) return `write it as a list: [${show(input)}]`;
     return "";
   }
@@ -142,16 +146,24 @@ function hintFor(input: unknown, expects: string, words: readonly string[]): str
 }
 
 function durationHint(input: string): string {
-  const match = /^\s*(\d+)\s*([a-z]*)/i.exec(input);
-  if (match === null) return "";
-  const unit = nearestUnit(match[2]!.toLowerCase());
-  return unit === "" ? `a duration has a unit: ${match[1]}s or ${match[1]}ms` : `write ${match[1]}${unit}`;
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(input);
+  if (match === null || parseDuration(input) !== null) return "";
+  const unit = unitOf(match[2]!.toLowerCase());
+  if (unit === "") return `a duration has a unit: ${match[1]}s or ${match[1]}ms`;
+  const ms = Math.round(Number(match[1]) * parseDuration(`1${unit}`)!);
+  return ms < 1 || ms > durationMsMax ? "" : `write ${formatMs(ms)}`;
 }
 
-function nearestUnit(word: string): string {
+/** "sec", "seconds" and "S" are s; "" for words that begin like no unit. */
+function unitOf(word: string): string {
   if (/^(ms|milli|msec)/.test(word)) return "ms";
   const first = word.slice(0, 1);
   return first !== "" && "smhd".includes(first) ? first : "";
+}
+
+function sizeHint(input: string): string {
+  const match = /^\s*(\d+)\s*([kmg])i?b?\s*$/i.exec(input);
+  return match === null || parseSize(input) !== null ? "" : `write ${match[1]}${match[2]!.toLowerCase()}`;
 }
 
 function unknownKey(issue: Issue, path: Path, unknown: string, context: Context): Problem {
@@ -160,9 +172,10 @@ function unknownKey(issue: Issue, path: Path, unknown: string, context: Context)
   const message = `unknown key ${show(unknown)}`;
   const at = [...path, unknown];
   if (unknown === "<<") return errorAtKey(at, message, "merge keys are not part of YAML 1.2: write the keys out");
-  const near = nearest(unknown, known);
+  const near = synonym(unknown, known) ?? nearest(unknown, known);
   if (near !== null) return errorAtKey(at, message, `${MEANT}${near}`);
-  const elsewhere = context.places.get(unknown) ?? [];
-  if (elsewhere.length > 0) return errorAtKey(at, message, `${unknown} belongs in ${listWords(elsewhere)}`);
+  const meant = [...context.places.keys()].find((key) => sameWord(key, unknown));
+  if (meant !== undefined)
+    return errorAtKey(at, message, `${meant} belongs in ${listWords(context.places.get(meant)!)}`);
   return errorAtKey(at, message, `known here: ${listWords(known)}`);
 }

@@ -19,12 +19,24 @@ export interface Loaded {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** What a module came to: its default export, or why there is none and where (file null: unknown). */
+export type ModuleResult =
+  | { readonly value: unknown }
+  | {
+      readonly fault: {
+        readonly message: string;
+        readonly file: string | null;
+        readonly line: number;
+        readonly column: number;
+      };
+    };
+
 /** How files are read; the implementation is the caller's. */
 export interface ConfigFiles {
-  /** The file's bytes, or a sentence why not ("no such file"). At most limit + 1 bytes need be read. */
-  read(path: string, limit: number): Promise<Uint8Array | string>;
-  /** Runs a TypeScript or JavaScript module afresh and returns its default export. Throws what the module throws. */
-  importDefault(path: string): Promise<unknown>;
+  /** The file's bytes. Throws an Error whose message is a sentence for the operator, also if they are more than the limit. */
+  readBytes(path: string, bytesMax: number): Uint8Array;
+  /** Runs a TypeScript or JavaScript module afresh. Never rejects. */
+  importDefault(path: string): Promise<ModuleResult>;
 }
 
 /** A loaded file, with its text for excerpts ("" if it could not be read). */
@@ -36,20 +48,26 @@ const moduleName = /\.[cm]?[jt]s$/;
 
 /** Loads a file; `.ts` and `.js` modules are run, everything else is read as YAML (of which JSON is a part). */
 export async function loadFile(path: string, files: ConfigFiles): Promise<LoadedFile> {
-  const bytes = await files.read(path, configBytesMax);
-  if (typeof bytes === "string") return { text: "", ...refuse(path, `cannot read the configuration: ${bytes}`) };
-  if (bytes.length > configBytesMax) {
-    return { text: "", ...refuse(path, `the configuration is larger than ${configBytesMax} bytes`) };
+  let bytes: Uint8Array;
+  try {
+    bytes = files.readBytes(path, configBytesMax);
+  } catch (thrown) {
+    return { text: "", ...refuse(path, firstLine(thrown)) };
   }
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   if (!moduleName.test(path) && !looksLikeModule(text)) return { text, ...loadText(decodeChecked(bytes, text), path) };
-  let value: unknown;
-  try {
-    value = await files.importDefault(path);
-  } catch (thrown) {
-    return { text, ...refuse(path, `the module failed: ${firstLine(thrown)}`, "run it alone to see the whole error") };
-  }
-  return { text, ...loadValue(value, path) };
+  const module = await files.importDefault(path);
+  if ("value" in module) return { text, ...loadValue(module.value, path) };
+  const { message, file, line, column } = module.fault;
+  const at = { file: file ?? path, line, column };
+  const diagnostic: Diagnostic = {
+    severity: "error",
+    at,
+    path: "",
+    message: `the module failed: ${message}`,
+    hint: "",
+  };
+  return { text: file === null || file === path ? text : "", config: null, diagnostics: [diagnostic] };
 }
 
 /** A file without a telling name: a module says so at the beginning of a line. */

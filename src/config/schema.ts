@@ -333,7 +333,7 @@ const passive = map("a map with maxFails and failTimeout, or off", {
   ),
 });
 
-const keepAlive = map("a map of keep-alive settings", {
+const keepAlive = map("a map of keep-alive settings (connections: 0 to disable)", {
   connections: key(
     whole(0, idleConnectionsMax),
     "Idle connections kept per endpoint and worker; 0 closes after each request.",
@@ -417,10 +417,12 @@ const accessLog = map("a map with format and file, or off", {
   file: key(plainText("a path, or - for standard output", 4096), "`-` is standard output.", defaultAccessLog.file),
 });
 
+const workersWords = `auto, or a whole number from 1 to ${workersMax}`;
+
 /** A whole configuration as typed. */
 export const configSchema = map("a map with listeners and pools", {
   workers: key(
-    expecting(z.union([z.literal("auto"), whole(1, workersMax)]), `auto, or a whole number from 1 to ${workersMax}`),
+    expecting(z.union([z.literal("auto"), expecting(whole(1, workersMax), workersWords)]), workersWords),
     "Worker processes; `auto` is one per CPU.",
     "auto",
   ),

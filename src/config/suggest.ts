@@ -22,27 +22,63 @@ function distance(a: string, b: string): number {
   return last[b.length]!;
 }
 
+/** Are they one word but for case, dashes and underscores? */
+export function sameWord(a: string, b: string): boolean {
+  return squash(a) === squash(b);
+}
+
 /** Letters only, lower case: "slow_start", "slow-start" and "slowStart" are one word. */
 function squash(word: string): string {
   return word.toLowerCase().replace(/[-_ .]/g, "");
 }
 
-/** The known word nearest to the given one, or null if none is near: at most a third of its letters differ. */
+/** The known word nearest to the given one, or null if none is near: at most two fifths of the letters differ. */
 export function nearest(word: string, known: readonly string[]): string | null {
   const given = squash(word.slice(0, WORD_LENGTH_MAX));
   if (given === "") return null;
   let best: string | null = null;
-  let bestDistance = Math.max(1, Math.floor(given.length / 3)) + 1;
+  let bestDistance = Infinity;
   for (const candidate of known) {
     const other = squash(candidate.slice(0, WORD_LENGTH_MAX));
-    if (Math.abs(other.length - given.length) >= bestDistance) continue;
+    const far = Math.max(1, Math.floor(Math.max(given.length, other.length) * 0.4)) + 1;
+    const limit = Math.min(bestDistance, far, given.length);
+    if (Math.abs(other.length - given.length) >= limit) continue;
     const d = distance(given, other);
-    if (d < bestDistance && d < given.length) {
+    if (d < limit) {
       best = candidate;
       bestDistance = d;
     }
   }
   return best;
+}
+
+/** What nginx, HAProxy, Envoy, Traefik, Caddy and AWS call the same thing. */
+const synonyms: Readonly<Record<string, readonly string[]>> = {
+  address: ["server", "target", "url", "upstream", "hostname"],
+  bind: ["listen", "listenaddress", "port", "addr"],
+  endpoints: ["servers", "server", "targets", "backends", "members", "upstreams", "nodes", "hosts"],
+  pools: ["upstreams", "upstream", "backends", "backend", "services", "targetgroups", "clusters"],
+  listeners: ["servers", "frontends", "frontend", "entrypoints", "listen"],
+  forward: ["pool", "upstream", "backend", "proxypass", "usebackend", "service", "to", "target"],
+  balance: ["algorithm", "lbpolicy", "loadbalancer", "strategy", "policy", "lb"],
+  by: ["algorithm", "type", "policy", "method", "strategy"],
+  healthyThreshold: ["rise", "passes", "healthy", "successthreshold"],
+  unhealthyThreshold: ["fall", "fails", "unhealthy", "failurethreshold", "retries"],
+  health: ["healthcheck", "check", "healthchecks", "activehealthcheck"],
+  passive: ["outlierdetection", "passivehealthcheck"],
+  maxConnections: ["maxconns", "maxconn"],
+  slowStart: ["warmup", "slowstarttime"],
+  path: ["uri", "url"],
+  response: ["read", "proxyreadtimeout"],
+  idle: ["keepalive", "keepalivetimeout"],
+  bodyBytes: ["clientmaxbodysize", "maxbodysize", "body"],
+  status: ["statuses", "codes", "matcher"],
+};
+
+/** The known word that other load balancers call by the given one, or null. */
+export function synonym(word: string, known: readonly string[]): string | null {
+  const given = squash(word);
+  return known.find((candidate) => synonyms[candidate]?.includes(given) === true) ?? null;
 }
 
 /** How a suggestion begins; the word itself follows. */

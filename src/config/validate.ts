@@ -91,9 +91,8 @@ function validateBinds(config: Config, problems: Problem[]): void {
     seen.set(place, others);
     if (other === undefined) continue;
     const where = other.path[0] === "admin" ? "the admin listener" : `listener ${other.path[1]}`;
-    const by = formatBind(other.bind) === formatBind(one.bind) ? "" : ` by ${formatBind(other.bind)}`;
-    const hint = "use another port or address";
-    problems.push(error(one.path, `${formatBind(one.bind)} is already taken${by} of ${where}`, hint));
+    const by = formatBind(other.bind) === formatBind(one.bind) ? where : `${formatBind(other.bind)} of ${where}`;
+    problems.push(error(one.path, `${formatBind(one.bind)} is already taken by ${by}`, "use another port or address"));
   }
 }
 

@@ -118,6 +118,8 @@ const words: { readonly [code in YAMLError["code"]]?: readonly [message: string,
 };
 
 function reword(e: YAMLError): readonly [message: string, hint: string] {
+  const end = /end with a (.)$/.exec(e.message);
+  if (end !== null) return [`expected ${end[1]} here: a bracket or brace before it is not closed`, ""];
   const own = words[e.code];
   if (own !== undefined) return own;
   const message = e.message.slice(0, 1).toLowerCase() + e.message.slice(1, 200).replace(/[.\s]+$/, "");

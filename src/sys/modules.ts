@@ -1,0 +1,96 @@
+// Runs a TypeScript or JavaScript module and takes its default export as plain data. Each run has a thread of its
+// own: modules it imports are read afresh every time (Bun keeps a module that failed for ever), and one that never
+// ends is given up.
+
+import { resolve } from "node:path";
+
+/** What went wrong in a module, with its place if it is known. */
+export interface ModuleFault {
+  readonly message: string;
+  /** null when the place is unknown; line and column are then 0. */
+  readonly file: string | null;
+  readonly line: number;
+  readonly column: number;
+}
+
+export type ModuleResult = { readonly value: unknown } | { readonly fault: ModuleFault };
+
+/** A module must have been evaluated by then. */
+const EVALUATION_MS_MAX = 10_000;
+
+/**
+ * The thread's program. Its text is handed over, because a compiled executable has no file to name: it must use
+ * nothing from around it.
+ */
+function threadProgram(): void {
+  const port = globalThis as unknown as Worker;
+  // `import { defineConfig } from "sluice"` works wherever the file stands, without a package installed beside it.
+  Bun.plugin({
+    name: "sluice",
+    setup(build) {
+      const exports = { defineConfig: (config: unknown) => config };
+      build.module("sluice", () => ({ exports, loader: "object" }));
+    },
+  });
+  /** The first value that cannot leave the thread, with its path. */
+  const seen = new Set<object>();
+  function findForeign(value: unknown, path: string): string | null {
+    if (typeof value === "function" || typeof value === "symbol")
+      return `${path}: expected plain data, found a ${typeof value}`;
+    if (value instanceof Promise) return `${path}: expected plain data, found a promise; use await before it`;
+    if (typeof value !== "object" || value === null || seen.has(value)) return null;
+    seen.add(value);
+    for (const [key, item] of Object.entries(value)) {
+      const at = Array.isArray(value) ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`;
+      const found = findForeign(item, at);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+  function placeOf(thrown: {
+    position?: { file: string; line: number; column: number } | null;
+    stack?: string;
+  }): object {
+    const { position } = thrown;
+    if (position) return { file: position.file, line: position.line, column: position.column };
+    const frame = /(?:\(|at )(\/[^():]+):(\d+):(\d+)\)?/.exec(thrown.stack ?? "");
+    return frame === null
+      ? { file: null, line: 0, column: 0 }
+      : { file: frame[1], line: Number(frame[2]), column: Number(frame[3]) };
+  }
+  port.onmessage = async (event: MessageEvent) => {
+    try {
+      const module: { readonly default?: unknown } = await import(event.data as string);
+      try {
+        port.postMessage({ value: module.default });
+      } catch {
+        const message = findForeign(module.default, "") ?? "the default export is not plain data";
+        port.postMessage({ fault: { message, file: null, line: 0, column: 0 } });
+      }
+    } catch (thrown) {
+      const error = typeof thrown === "object" && thrown !== null ? thrown : {};
+      const message = "message" in error ? String(error.message) : String(thrown);
+      port.postMessage({ fault: { message, ...placeOf(error) } });
+    }
+  };
+}
+
+/** Evaluates the module at the path (relative to the working directory). Never rejects; faults are results. */
+export function importDefault(path: string, timeoutMs: number = EVALUATION_MS_MAX): Promise<ModuleResult> {
+  const program = new Blob([`(${threadProgram.toString()})()`], { type: "text/javascript" });
+  const url = URL.createObjectURL(program);
+  return new Promise((done) => {
+    const thread = new Worker(url);
+    const finish = (result: ModuleResult): void => {
+      clearTimeout(timer);
+      thread.terminate();
+      URL.revokeObjectURL(url);
+      done(result);
+    };
+    const fail = (message: string): void => finish({ fault: { message, file: null, line: 0, column: 0 } });
+    const timer = setTimeout(() => fail(`it has not ended after ${timeoutMs} ms`), timeoutMs);
+    thread.onmessage = (event: MessageEvent) => finish(event.data as ModuleResult);
+    thread.onerror = (event) => fail(event.message);
+    thread.postMessage(resolve(path));
+  });
+}
