@@ -1,0 +1,207 @@
+// A pool as one worker sees it: gives each request an endpoint and takes it back, exactly once each. It counts, judges passive
+// health and averages latency; which endpoint it is, a balancer says. It opens no connections and knows no protocol.
+
+import { eligible, type Balancer, type PickState } from "../balance/balancer.ts";
+import { newPickState } from "../balance/pick-state.ts";
+import { createBalancer, hashKeyOf } from "../balance/registry.ts";
+import { ruleOf, type Failure } from "../base/failure.ts";
+import type { Clock, Rng, Target } from "../base/ports.ts";
+import type { HashKey, PassiveConfig, PoolConfig } from "../model/config.ts";
+import { EC, type Columns } from "../stats/columns.ts";
+import { record } from "../stats/histogram.ts";
+import { feedFailure, feedLatency, LATENCY_DECAY_MS } from "./latency.ts";
+import { onAnswered, onBlamed } from "./passive.ts";
+import { passiveOf, Roster, type Member } from "./roster.ts";
+
+/** acquire(): nobody (left) to try. */
+export const NOBODY = -1;
+/** acquire(): there are endpoints to try, but all of them are at their limit: wait for onCapacity. */
+export const ALL_FULL = -2;
+
+/** How often a place is contended with other workers before the endpoint counts as full. */
+const CONTENDED_MAX = 16;
+
+export class Pool {
+  readonly config: PoolConfig;
+  /** The index space of acquire() and release(). */
+  readonly members: readonly Member[];
+  /** True if PickState.hash must be filled, with the hash of hashKey; 0 = the request has no such key. */
+  readonly wantsHash: boolean;
+  readonly hashKey: HashKey | null;
+  /** Called from release() when a place became free in this worker. Other workers' releases are not heard: look now and then. */
+  onCapacity: (() => void) | null = null;
+
+  private readonly columns: Columns;
+  private readonly clock: Clock;
+  private readonly roster: Roster;
+  private readonly primary: Balancer;
+  private readonly backup: Balancer;
+  private readonly passive: PassiveConfig | null;
+  private readonly decayMs: number;
+  private readonly counters: readonly Float64Array[];
+  private readonly histograms: readonly Float64Array[];
+  private epoch: number;
+  /** Picks to throw away before the first request: workers that start in step would all begin with the first endpoint. */
+  private head: number;
+
+  /** worker: this process's row of counters. The clock's cached time is used for what release() learns. */
+  constructor(
+    config: PoolConfig,
+    members: readonly Member[],
+    columns: Columns,
+    worker: number,
+    rng: Rng,
+    clock: Clock,
+  ) {
+    this.config = config;
+    this.members = members;
+    this.hashKey = hashKeyOf(config.balance);
+    this.wantsHash = this.hashKey !== null;
+    this.columns = columns;
+    this.clock = clock;
+    this.roster = new Roster(config, members, columns);
+    this.primary = createBalancer(config.balance, members.length, rng);
+    this.backup = createBalancer(config.balance, members.length, rng);
+    this.passive = passiveOf(config, members.length);
+    this.decayMs = config.balance.by === "least-response-time" ? config.balance.decayMs : LATENCY_DECAY_MS;
+    this.counters = members.map((member) => columns.endpoint(worker, member.row));
+    this.histograms = members.map((member) => columns.histogram(worker, member.row));
+    this.epoch = 0;
+    this.head = takesTurns(config) ? worker : 0;
+  }
+
+  /**
+   * An endpoint for this request: state.preferred if it may still be used, else the balancer's choice among the primaries, else
+   * among the backups. Adds 1 to its requests in progress. NOBODY or ALL_FULL if there is none. Marks nothing as tried.
+   */
+  acquire(state: PickState): number {
+    this.catchUp(state.nowMs);
+    const preferred = state.preferred;
+    if (preferred >= 0 && this.mayPrefer(preferred, state) && this.take(preferred)) return preferred;
+    const { roster } = this;
+    for (let k = 0; k < CONTENDED_MAX; k++) {
+      let i = this.primary.pick(roster.primaries, state);
+      if (i < 0 && roster.hasBackups) i = this.backup.pick(roster.backups, state);
+      if (i < 0) break;
+      if (this.take(i)) return i; // else another worker was quicker: it is full now
+    }
+    return this.anyUntried(state) ? ALL_FULL : NOBODY;
+  }
+
+  /**
+   * Gives the endpoint back, exactly once per acquire(). failure: how the exchange ended, 0 = well. latencyUs: until the
+   * response head, 0 = none came.
+   */
+  release(index: number, failure: Failure, latencyUs: number): void {
+    const { columns } = this;
+    const row = this.members[index]!.row;
+    const counters = this.counters[index]!;
+    const nowMs = this.clock.cachedMs;
+    counters[EC.activeOwn] = counters[EC.activeOwn]! - 1;
+    Atomics.sub(columns.active, row, 1);
+    if (failure !== 0 && ruleOf(failure).blamesEndpoint) {
+      counters[EC.failures] = counters[EC.failures]! + 1;
+      feedFailure(columns, row, latencyUs, nowMs, this.decayMs);
+      if (this.passive !== null) onBlamed(columns, row, this.passive, nowMs);
+    } else if (latencyUs > 0) {
+      feedLatency(columns, row, latencyUs, nowMs, this.decayMs);
+      if (this.passive !== null) onAnswered(columns, row, nowMs);
+    }
+    if (latencyUs > 0) {
+      counters[EC.latencyUsSum] = counters[EC.latencyUsSum]! + latencyUs;
+      record(this.histograms[index]!, latencyUs);
+    }
+    if (this.onCapacity !== null && this.roster.primaries.activeMax[index] !== 0) this.onCapacity();
+  }
+
+  /** Endpoints that take new requests, full ones included. */
+  usableCount(nowMs: number): number {
+    this.catchUp(nowMs);
+    return this.roster.usableCount;
+  }
+
+  /** Would acquire() find a place for this request now? Counts nothing and takes nobody's turn. O(members). */
+  hasRoom(state: PickState): boolean {
+    this.catchUp(state.nowMs);
+    const { roster } = this;
+    const preferred = state.preferred;
+    if (preferred >= 0 && this.mayPrefer(preferred, state) && !this.isFull(preferred)) return true;
+    for (let i = 0; i < this.members.length; i++) {
+      if (eligible(roster.primaries, state, i) || eligible(roster.backups, state, i)) return true;
+    }
+    return false;
+  }
+
+  /** The endpoint's name now resolves to this; null = not any more. Requests in progress are untouched. */
+  setTarget(index: number, target: Target | null): void {
+    this.members[index]!.target = target;
+    this.roster.nextChangeMs = -Infinity;
+  }
+
+  /** Two comparisons a request, unless something has changed. */
+  private catchUp(nowMs: number): void {
+    if (Atomics.load(this.columns.control, 0) !== this.epoch || nowMs >= this.roster.nextChangeMs) this.refresh(nowMs);
+  }
+
+  private refresh(nowMs: number): void {
+    this.epoch = Atomics.load(this.columns.control, 0); // before the columns are read: a change meanwhile is seen next time
+    const { roster, primary } = this;
+    roster.update(nowMs);
+    primary.tableChanged(roster.primaries);
+    this.backup.tableChanged(roster.backups);
+    if (this.head === 0 || roster.usableCount === 0) return;
+    const scratch = newPickState(this.members.length);
+    for (; this.head > 0; this.head--) primary.pick(roster.primaries, scratch);
+  }
+
+  /** Adds 1 to the requests in progress unless the endpoint is at its limit. */
+  private take(i: number): boolean {
+    const { active } = this.columns;
+    const row = this.members[i]!.row;
+    const max = this.roster.primaries.activeMax[i]!;
+    if (max === 0) Atomics.add(active, row, 1);
+    else if (!takeBelow(active, row, max)) return false;
+    const counters = this.counters[i]!;
+    counters[EC.activeOwn] = counters[EC.activeOwn]! + 1;
+    counters[EC.requests] = counters[EC.requests]! + 1;
+    return true;
+  }
+
+  private isFull(i: number): boolean {
+    const max = this.roster.primaries.activeMax[i]!;
+    return max !== 0 && Atomics.load(this.columns.active, this.members[i]!.row) >= max;
+  }
+
+  private mayPrefer(i: number, state: PickState): boolean {
+    if (i >= this.members.length || this.roster.sticky[i] === 0) return false;
+    return state.attempt === 0 || !isTried(state, i);
+  }
+
+  private anyUntried(state: PickState): boolean {
+    const { primaries, backups } = this.roster;
+    for (let i = 0; i < primaries.count; i++) {
+      if ((primaries.usable[i] !== 0 || backups.usable[i] !== 0) && (state.attempt === 0 || !isTried(state, i)))
+        return true;
+    }
+    return false;
+  }
+}
+
+/** Adds 1 if that leaves at most max; false if it is full, or too contended to tell. */
+function takeBelow(active: Int32Array, row: number, max: number): boolean {
+  for (let k = 0; k < CONTENDED_MAX; k++) {
+    const now = Atomics.load(active, row);
+    if (now >= max) return false;
+    if (Atomics.compareExchange(active, row, now, now + 1) === now) return true;
+  }
+  return false;
+}
+
+function isTried(state: PickState, i: number): boolean {
+  return (state.tried[i >>> 5]! & (1 << (i & 31))) !== 0;
+}
+
+function takesTurns(config: PoolConfig): boolean {
+  const { by } = config.balance;
+  return by === "round-robin" || by === "weighted-round-robin" || by === "least-connections";
+}
