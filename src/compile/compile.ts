@@ -21,7 +21,7 @@ export function compile(plan: Plan, previous: Generation | null, context: Worker
   }
   const listeners = new Map<string, ListenerPlan>();
   for (const config of plan.config.listeners) {
-    listeners.set(config.name, compileListener(config, plan, pools, context));
+    listeners.set(config.name, compileListener(config, plan, pools));
   }
   return { number: plan.generation, accessLog: plan.config.accessLog, listeners, pools, exchanges: 0 };
 }
@@ -48,12 +48,7 @@ function targetOf(endpoint: EndpointConfig, resolved: string | null | undefined)
   return ip === null ? null : { ip, port: endpoint.port, unixPath: null };
 }
 
-function compileListener(
-  config: ListenerConfig,
-  plan: Plan,
-  pools: ReadonlyMap<string, PoolRuntime>,
-  context: WorkerContext,
-): ListenerPlan {
+function compileListener(config: ListenerConfig, plan: Plan, pools: ReadonlyMap<string, PoolRuntime>): ListenerPlan {
   const row = plan.listenerRows[config.name];
   if (row === undefined) throw new Error(`listener ${config.name} has no row`);
   const trustedProxies = config.trustedProxies.map((text) => {
@@ -67,14 +62,10 @@ function compileListener(
     config,
     trustedProxies,
     viaLine: config.via === null ? null : latin1(`Via: 1.1 ${config.via}\r\n`),
-    connectionsMax: Math.max(1, Math.ceil(config.limits.connections / workersOf(plan, context))),
+    // The limit is for the whole balancer; each worker holds its share, since the kernel spreads connections evenly.
+    connectionsMax: Math.max(1, Math.ceil(config.limits.connections / plan.workers)),
     routes: config.routes.map((route) => compileRoute(config.name, route, pools)),
   };
-}
-
-// The limit is for the whole balancer; each worker holds its share, since the kernel spreads connections evenly.
-function workersOf(plan: Plan, context: WorkerContext): number {
-  return plan.config.workers > 0 ? plan.config.workers : context.columns.size.workers;
 }
 
 function compileRoute(listener: string, config: RouteConfig, pools: ReadonlyMap<string, PoolRuntime>): Route {

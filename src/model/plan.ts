@@ -7,6 +7,8 @@ export interface Plan {
   /** Generation number, from 1, growing by 1 with each accepted change. */
   readonly generation: number;
   readonly config: Config;
+  /** How many workers serve: `workers` of the configuration, with "auto" resolved. */
+  readonly workers: number;
   /** Listener name -> row in the shared columns; stable for as long as the listener exists. */
   readonly listenerRows: Readonly<Record<string, number>>;
   /** Pool name -> endpoint id -> row; stable for as long as that endpoint exists in that pool. */

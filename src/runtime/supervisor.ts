@@ -323,6 +323,7 @@ export class Supervisor {
       const plan: Plan = {
         generation: (this.current?.generation ?? 0) + 1,
         config,
+        workers,
         listenerRows: Object.fromEntries(listenerRows.rows),
         endpointRows: nestRows(config, endpointRows.rows),
         resolved: resolvedOf(config, endpointRows.rows, (wish) => this.resolver.addressOf(wish)),
