@@ -1,6 +1,7 @@
-// Which consistent hash? Measures the three usual candidates on the questions that matter: how many clients move that need not,
-// how even the load is, what a choice and a rebuild cost. The answer is docs/decisions/0001-consistent-hash.md; run this file
-// to get its table again. The ring and Maglev here are for this comparison only.
+// Which consistent hash? Measures the three usual candidates on the questions that matter: how many clients move that
+// need not, how even the load is, what a choice and a rebuild cost. The answer is
+// docs/decisions/0001-consistent-hash.md; run this file to get its table again. The ring and Maglev here are for this
+// comparison only.
 
 import { eligible, WEIGHT_SCALE, type EndpointTable, type PickState } from "../src/balance/balancer.ts";
 import { newPickState } from "../src/balance/pick-state.ts";

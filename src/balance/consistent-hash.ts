@@ -1,5 +1,6 @@
-// consistent-hash: the same key, the same endpoint, with an optional bound on how far one endpoint may rise above the mean load
-// (consistent hashing with bounded loads; Mirrokni, Thorup and Zadimoghaddam 2016; HAProxy's hash-balance-factor).
+// consistent-hash: the same key, the same endpoint, with an optional bound on how far one endpoint may rise above the
+// mean load (consistent hashing with bounded loads; Mirrokni, Thorup and Zadimoghaddam 2016; HAProxy's
+// hash-balance-factor).
 
 import { OFF } from "../model/config.ts";
 import type { Balancer, EndpointTable, PickState } from "./balancer.ts";
@@ -13,7 +14,10 @@ export class ConsistentHash implements Balancer {
   private readonly rendezvous: Rendezvous;
   private readonly turns: SmoothTurns;
 
-  /** loadPercent: an endpoint takes at most this percentage of its fair share of all requests in progress; OFF = no bound. */
+  /**
+   * loadPercent: an endpoint takes at most this percentage of its fair share of all requests in progress; OFF = no
+   * bound.
+   */
   constructor(count: number, loadPercent: number) {
     this.loadPercent = loadPercent;
     this.rendezvous = new Rendezvous(count);
@@ -21,9 +25,10 @@ export class ConsistentHash implements Balancer {
   }
 
   /**
-   * Requests without a key (hash 0) take smooth turns. With a bound, an endpoint that has ceil(percent of its share of the
-   * requests in progress, this one included) is passed over for the next best of the same draw, so that a hot key spills over
-   * always in the same order. The bound never refuses: if it leaves nobody (those below it are full or tried), it is dropped.
+   * Requests without a key (hash 0) take smooth turns. With a bound, an endpoint that has ceil(percent of its share of
+   * the requests in progress, this one included) is passed over for the next best of the same draw, so that a hot key
+   * spills over always in the same order. The bound never refuses: if it leaves nobody (those below it are full or
+   * tried), it is dropped.
    */
   pick(table: EndpointTable, state: PickState): number {
     if (state.hash === 0) return this.turns.pick(table, state);

@@ -1,5 +1,5 @@
-// ip-hash: the same client address, the same endpoint, for as long as that endpoint is eligible. Taking one of n endpoints away
-// moves only its own clients, and they come back when it does. Knows nothing of load.
+// ip-hash: the same client address, the same endpoint, for as long as that endpoint is eligible. Taking one of n
+// endpoints away moves only its own clients, and they come back when it does. Knows nothing of load.
 
 import type { Balancer, EndpointTable, PickState } from "./balancer.ts";
 import { Rendezvous } from "./rendezvous.ts";

@@ -49,7 +49,8 @@ test("requests that stay are spread to within one of active = weight", () => {
     table.active[i] = table.active[i]! + 1;
   }
   for (const [i, w] of weights.entries()) expect(Math.abs(table.active[i]! - w * 20)).toBeLessThanOrEqual(w);
-  // Requests come and go: the greatest load per weight never exceeds the least by more than one request of the lightest.
+  // Requests come and go: the greatest load per weight never exceeds the least by more than one request of the
+  // lightest.
   for (let k = 0; k < 2000; k++) {
     const leaving = rng.below(5);
     if (table.active[leaving]! > 0) table.active[leaving] = table.active[leaving]! - 1;

@@ -1,5 +1,6 @@
-// Least connections, weighted: the endpoint with the fewest requests in progress per unit of weight, counted over all workers.
-// Among equals it takes smooth weighted turns, so that an idle pool is shared by weight instead of falling to the first.
+// Least connections, weighted: the endpoint with the fewest requests in progress per unit of weight, counted over all
+// workers. Among equals it takes smooth weighted turns, so that an idle pool is shared by weight instead of falling to
+// the first.
 
 import { eligible, type Balancer, type EndpointTable, type PickState } from "./balancer.ts";
 import { SmoothTurns } from "./smooth-turns.ts";

@@ -1,11 +1,12 @@
 // Least response time: the lowest expected wait, (decayed average latency) * (requests in progress + 1) / weight, after
-// Finagle's EWMA balancer and nginx's least_time. The average itself is kept by the pool (src/pool/latency.ts), where failures
-// also enter it; here it is only judged.
+// Finagle's EWMA balancer and nginx's least_time. The average itself is kept by the pool (src/pool/latency.ts), where
+// failures also enter it; here it is only judged.
 //
-// Three things keep it from going wrong. An average fades with the time since anybody was sent there, so that a slow endpoint
-// gets another chance (without that it starves for ever: one bad minute at the start decides the day). The chance is one
-// request: sending it resets the fading, and the old average counts again until an answer tells better, so that a recovering
-// endpoint is asked and not stampeded. And an average from before the endpoint was last down is no average at all.
+// Three things keep it from going wrong. An average fades with the time since anybody was sent there, so that a slow
+// endpoint gets another chance (without that it starves for ever: one bad minute at the start decides the day). The
+// chance is one request: sending it resets the fading, and the old average counts again until an answer tells better,
+// so that a recovering endpoint is asked and not stampeded. And an average from before the endpoint was last down is no
+// average at all.
 
 import type { Rng } from "../base/ports.ts";
 import { eligible, type Balancer, type EndpointTable, type PickState } from "./balancer.ts";

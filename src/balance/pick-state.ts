@@ -1,5 +1,5 @@
-// Making and resetting a PickState. The caller keeps one per exchange and reuses it: nothing is allocated unless a pool has
-// more endpoints than any it was used for before.
+// Making and resetting a PickState. The caller keeps one per exchange and reuses it: nothing is allocated unless a pool
+// has more endpoints than any it was used for before.
 
 import type { PickState } from "./balancer.ts";
 

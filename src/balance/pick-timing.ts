@@ -1,4 +1,5 @@
-// What one pick costs, for the benches beside the algorithms. The clock is an argument; the running program does not import this.
+// What one pick costs, for the benches beside the algorithms. The clock is an argument; the running program does not
+// import this.
 
 import { mix32 } from "../base/hash.ts";
 import { seededRng } from "../base/seeded-rng.ts";

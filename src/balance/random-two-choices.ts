@@ -1,6 +1,6 @@
-// The power of two random choices (Mitzenmacher 2001): two different endpoints are drawn by weight, and the one with fewer
-// requests in progress per weight is taken. Nearly as even as least-connections without looking at everybody, and workers or
-// balancers that do not know of each other do not all run to the same idle endpoint.
+// The power of two random choices (Mitzenmacher 2001): two different endpoints are drawn by weight, and the one with
+// fewer requests in progress per weight is taken. Nearly as even as least-connections without looking at everybody, and
+// workers or balancers that do not know of each other do not all run to the same idle endpoint.
 
 import type { Rng } from "../base/ports.ts";
 import { eligible, type Balancer, type EndpointTable, type PickState } from "./balancer.ts";

@@ -1,8 +1,9 @@
-// Weighted rendezvous hashing (highest random weight; Thaler and Ravishankar 1998, weights after Schindelhauer and Schomaker
-// 2005): the consistent hash of this balancer. Why this one: docs/decisions/0001-consistent-hash.md.
+// Weighted rendezvous hashing (highest random weight; Thaler and Ravishankar 1998, weights after Schindelhauer and
+// Schomaker 2005): the consistent hash of this balancer. Why this one: docs/decisions/0001-consistent-hash.md.
 //
-// Every endpoint draws a number from the client's hash and its own; the best draw wins. Nobody's draw depends on the other
-// endpoints, so taking one away, adding one or changing its weight moves exactly the clients that leave it or go to it.
+// Every endpoint draws a number from the client's hash and its own; the best draw wins. Nobody's draw depends on the
+// other endpoints, so taking one away, adding one or changing its weight moves exactly the clients that leave it or go
+// to it.
 
 import { mix32 } from "../base/hash.ts";
 import { eligible, type EndpointTable, type PickState } from "./balancer.ts";
@@ -29,9 +30,9 @@ export class Rendezvous {
   }
 
   /**
-   * The eligible endpoint that wins the client's draw and has less in progress than its bound, max(1, ceil(loadPerWeight *
-   * weight)); Infinity = no bound. -1 if there is none. One pass; the logarithm is taken once per distinct weight, because
-   * among equal weights the greatest draw is also the best score.
+   * The eligible endpoint that wins the client's draw and has less in progress than its bound, max(1,
+   * ceil(loadPerWeight * weight)); Infinity = no bound. -1 if there is none. One pass; the logarithm is taken once per
+   * distinct weight, because among equal weights the greatest draw is also the best score.
    */
   choose(table: EndpointTable, state: PickState, loadPerWeight: number): number {
     const { order, hashes, groupEnd, groups } = this;

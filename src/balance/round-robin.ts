@@ -1,5 +1,5 @@
-// Round robin: equal turns for everybody, whatever the weight. A weight of 0 still means "nothing new", and an endpoint in slow
-// start takes only its share of its turns. Knows nothing of load.
+// Round robin: equal turns for everybody, whatever the weight. A weight of 0 still means "nothing new", and an endpoint
+// in slow start takes only its share of its turns. Knows nothing of load.
 
 import { eligible, WEIGHT_SCALE, type Balancer, type EndpointTable, type PickState } from "./balancer.ts";
 
@@ -15,8 +15,8 @@ export class RoundRobin implements Balancer {
   }
 
   /**
-   * The next eligible endpoint in order. One in slow start lets turns pass until it has saved a whole one; if a round of passing
-   * serves nobody, whoever saved most is taken.
+   * The next eligible endpoint in order. One in slow start lets turns pass until it has saved a whole one; if a round
+   * of passing serves nobody, whoever saved most is taken.
    */
   pick(table: EndpointTable, state: PickState): number {
     const count = table.count;

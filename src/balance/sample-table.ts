@@ -1,4 +1,5 @@
-// Endpoint tables out of thin air, for tests, benches and simulations. The running program builds its tables in src/pool/.
+// Endpoint tables out of thin air, for tests, benches and simulations. The running program builds its tables in
+// src/pool/.
 
 import { mix32 } from "../base/hash.ts";
 import { WEIGHT_SCALE, type EndpointTable } from "./balancer.ts";

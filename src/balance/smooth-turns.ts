@@ -1,5 +1,5 @@
-// The current weights of nginx's smooth weighted round robin, kept sane while weights and members change. Used by the algorithm
-// of that name, and by others to break ties and to place requests without a key.
+// The current weights of nginx's smooth weighted round robin, kept sane while weights and members change. Used by the
+// algorithm of that name, and by others to break ties and to place requests without a key.
 
 import { eligible, type EndpointTable, type PickState } from "./balancer.ts";
 
@@ -14,8 +14,8 @@ export class SmoothTurns {
   }
 
   /**
-   * One step (nginx, ngx_http_upstream_get_peer): everybody eligible gains its weight, the greatest wins and pays back the sum.
-   * Weights 3, 2, 1 give a b a c b a. Ties go to the earlier one. -1 if nobody is eligible.
+   * One step (nginx, ngx_http_upstream_get_peer): everybody eligible gains its weight, the greatest wins and pays back
+   * the sum. Weights 3, 2, 1 give a b a c b a. Ties go to the earlier one. -1 if nobody is eligible.
    */
   pick(table: EndpointTable, state: PickState): number {
     const { current } = this;
@@ -39,9 +39,9 @@ export class SmoothTurns {
   }
 
   /**
-   * Carries the turns over to new weights: a newcomer starts without debt, a changed weight scales its debt (else an endpoint
-   * entering slow start would first pay back at a tenth of its income what it took at full weight), nobody owes more than a
-   * whole round, and all is centred on zero so that no number of changes can make it drift away.
+   * Carries the turns over to new weights: a newcomer starts without debt, a changed weight scales its debt (else an
+   * endpoint entering slow start would first pay back at a tenth of its income what it took at full weight), nobody
+   * owes more than a whole round, and all is centred on zero so that no number of changes can make it drift away.
    */
   tableChanged(table: EndpointTable): void {
     const { current, weightBefore } = this;

@@ -1,5 +1,5 @@
-// What every balancer must hold to, as laws that any test runner can run: a law throws an error naming its seed when it is
-// broken. Part of the tests; the running program does not import it.
+// What every balancer must hold to, as laws that any test runner can run: a law throws an error naming its seed when it
+// is broken. Part of the tests; the running program does not import it.
 
 import { mix32 } from "../base/hash.ts";
 import type { Rng } from "../base/ports.ts";
@@ -12,8 +12,8 @@ import { sampleTable, setUsable } from "./sample-table.ts";
 export interface Traits {
   readonly make: (count: number, rng: Rng) => Balancer;
   /**
-   * How shares are dealt to idle endpoints: "equal" turns, by "weight", or "load" (only latency and load decide: no promise
-   * about an idle pool).
+   * How shares are dealt to idle endpoints: "equal" turns, by "weight", or "load" (only latency and load decide: no
+   * promise about an idle pool).
    */
   readonly shares: "equal" | "weight" | "load";
   /** Largest relative error of an endpoint's share over 20,000 picks. */

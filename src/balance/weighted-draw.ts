@@ -1,5 +1,5 @@
-// Draws endpoints at random in proportion to their weights, in logarithmic time. It draws among the usable; whether one may take
-// this very request (full, tried) is the caller's question.
+// Draws endpoints at random in proportion to their weights, in logarithmic time. It draws among the usable; whether one
+// may take this very request (full, tried) is the caller's question.
 
 import type { Rng } from "../base/ports.ts";
 import type { EndpointTable } from "./balancer.ts";
@@ -25,7 +25,9 @@ export class WeightedDraw {
     return this.find(this.rng.below(this.upTo[this.size - 1]!));
   }
 
-  /** The position of another one than `first`, by weight; -1 if there is no other. No loop: the first's span is cut out. */
+  /**
+   * The position of another one than `first`, by weight; -1 if there is no other. No loop: the first's span is cut out.
+   */
   other(first: number): number {
     if (this.size < 2) return -1;
     const { upTo } = this;

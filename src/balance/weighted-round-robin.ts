@@ -1,4 +1,5 @@
-// Weighted round robin in its two orders: smooth (3, 2, 1 gives a b a c b a) and block (a a a b b c). Knows nothing of load.
+// Weighted round robin in its two orders: smooth (3, 2, 1 gives a b a c b a) and block (a a a b b c). Knows nothing of
+// load.
 
 import { eligible, WEIGHT_SCALE, type Balancer, type EndpointTable, type PickState } from "./balancer.ts";
 import { SmoothTurns } from "./smooth-turns.ts";
@@ -23,8 +24,8 @@ export class SmoothRoundRobin implements Balancer {
 }
 
 /**
- * Each endpoint takes as many requests in a row as its weight says. Fractions of a request (slow start) are saved for the next
- * round. Whoever is not eligible in the middle of its block loses the rest of the block.
+ * Each endpoint takes as many requests in a row as its weight says. Fractions of a request (slow start) are saved for
+ * the next round. Whoever is not eligible in the middle of its block loses the rest of the block.
  */
 export class BlockRoundRobin implements Balancer {
   readonly name = "weighted-round-robin";

@@ -3,8 +3,8 @@
 import type { Rng } from "./ports.ts";
 
 /**
- * sfc32 (C. Doty-Humphrey, PractRand): 128 bits of state, period about 2^127. The same seed gives the same sequence on every
- * machine. seed is taken modulo 2^32.
+ * sfc32 (C. Doty-Humphrey, PractRand): 128 bits of state, period about 2^127. The same seed gives the same sequence on
+ * every machine. seed is taken modulo 2^32.
  */
 export function seededRng(seed: number): Rng {
   let a = 0x9e3779b9;

@@ -9,7 +9,10 @@ export const LATENCY_DECAY_MS = 10_000;
 /** Samples that come in the same millisecond still count this much: the clock is only read once per event. */
 const STEP_MIN_MS = 1;
 
-/** What a failure counts as, at least; and four times the average if that is more, so that slow pools are told apart too. */
+/**
+ * What a failure counts as, at least; and four times the average if that is more, so that slow pools are told apart
+ * too.
+ */
 const PENALTY_US = 1_000_000;
 const PENALTY_FACTOR = 4;
 const PENALTY_MAX_US = 60_000_000;
@@ -28,9 +31,9 @@ export function feedLatency(columns: Columns, row: number, sampleUs: number, now
 }
 
 /**
- * The endpoint failed, after observedUs or (0) without an answer. Refusing a connection takes no time: counted as it is, the
- * quickest way to be sent everything would be to fail everything. So a failure counts as a long wait, in proportion to its
- * share of the requests.
+ * The endpoint failed, after observedUs or (0) without an answer. Refusing a connection takes no time: counted as it
+ * is, the quickest way to be sent everything would be to fail everything. So a failure counts as a long wait, in
+ * proportion to its share of the requests.
  */
 export function feedFailure(columns: Columns, row: number, observedUs: number, nowMs: number, decayMs: number): void {
   const average = columns.latencyUs[row]!;

@@ -1,14 +1,17 @@
 // Passive health: what the failures of real traffic say about an endpoint, shared by all workers through the columns.
 //
-// maxFails failures within failTimeout (counted from the first of them) hold the endpoint out for failTimeout. Then it is on
-// trial: it takes one request more than it has, and nothing further, until one has been answered, at most for another
-// failTimeout (a first request that turns into a WebSocket says nothing for hours). As long as none was answered, a single
-// failure holds it out again at once: nginx's one trial per fail_timeout. Successes outside of a trial do not erase failures.
+// maxFails failures within failTimeout (counted from the first of them) hold the endpoint out for failTimeout. Then it
+// is on trial: it takes one request more than it has, and nothing further, until one has been answered, at most for
+// another failTimeout (a first request that turns into a WebSocket says nothing for hours). As long as none was
+// answered, a single failure holds it out again at once: nginx's one trial per fail_timeout. Successes outside of a
+// trial do not erase failures.
 
 import { bumpEpoch, type Columns } from "../stats/columns.ts";
 import type { PassiveConfig } from "../model/config.ts";
 
-/** A failure that blames the endpoint, at nowMs. Failures while it is held (of requests begun before) change nothing. */
+/**
+ * A failure that blames the endpoint, at nowMs. Failures while it is held (of requests begun before) change nothing.
+ */
 export function onBlamed(columns: Columns, row: number, config: PassiveConfig, nowMs: number): void {
   const heldUntil = columns.heldUntilMs[row]!;
   if (nowMs < heldUntil) return;

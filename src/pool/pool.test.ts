@@ -1,4 +1,5 @@
-// The pool: who is usable, who is counted, who is taken first, and that nothing is ever lost between acquire and release.
+// The pool: who is usable, who is counted, who is taken first, and that nothing is ever lost between acquire and
+// release.
 
 import { expect, test } from "bun:test";
 import { markTried, type PickState } from "../balance/balancer.ts";

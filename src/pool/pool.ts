@@ -1,5 +1,6 @@
-// A pool as one worker sees it: gives each request an endpoint and takes it back, exactly once each. It counts, judges passive
-// health and averages latency; which endpoint it is, a balancer says. It opens no connections and knows no protocol.
+// A pool as one worker sees it: gives each request an endpoint and takes it back, exactly once each. It counts, judges
+// passive health and averages latency; which endpoint it is, a balancer says. It opens no connections and knows no
+// protocol.
 
 import { eligible, type Balancer, type PickState } from "../balance/balancer.ts";
 import { newPickState } from "../balance/pick-state.ts";
@@ -28,7 +29,10 @@ export class Pool {
   /** True if PickState.hash must be filled, with the hash of hashKey; 0 = the request has no such key. */
   readonly wantsHash: boolean;
   readonly hashKey: HashKey | null;
-  /** Called from release() when a place became free in this worker. Other workers' releases are not heard: look now and then. */
+  /**
+   * Called from release() when a place became free in this worker. Other workers' releases are not heard: look now and
+   * then.
+   */
   onCapacity: (() => void) | null = null;
 
   private readonly columns: Columns;
@@ -41,7 +45,9 @@ export class Pool {
   private readonly counters: readonly Float64Array[];
   private readonly histograms: readonly Float64Array[];
   private epoch: number;
-  /** Picks to throw away before the first request: workers that start in step would all begin with the first endpoint. */
+  /**
+   * Picks to throw away before the first request: workers that start in step would all begin with the first endpoint.
+   */
   private head: number;
 
   /** worker: this process's row of counters. The clock's cached time is used for what release() learns. */
@@ -71,8 +77,9 @@ export class Pool {
   }
 
   /**
-   * An endpoint for this request: state.preferred if it may still be used, else the balancer's choice among the primaries, else
-   * among the backups. Adds 1 to its requests in progress. NOBODY or ALL_FULL if there is none. Marks nothing as tried.
+   * An endpoint for this request: state.preferred if it may still be used, else the balancer's choice among the
+   * primaries, else among the backups. Adds 1 to its requests in progress. NOBODY or ALL_FULL if there is none. Marks
+   * nothing as tried.
    */
   acquire(state: PickState): number {
     this.catchUp(state.nowMs);
@@ -89,8 +96,8 @@ export class Pool {
   }
 
   /**
-   * Gives the endpoint back, exactly once per acquire(). failure: how the exchange ended, 0 = well. latencyUs: until the
-   * response head, 0 = none came.
+   * Gives the endpoint back, exactly once per acquire(). failure: how the exchange ended, 0 = well. latencyUs: until
+   * the response head, 0 = none came.
    */
   release(index: number, failure: Failure, latencyUs: number): void {
     const { columns } = this;
@@ -144,7 +151,8 @@ export class Pool {
   }
 
   private refresh(nowMs: number): void {
-    this.epoch = Atomics.load(this.columns.control, 0); // before the columns are read: a change meanwhile is seen next time
+    // before the columns are read: a change meanwhile is seen next time
+    this.epoch = Atomics.load(this.columns.control, 0);
     const { roster, primary } = this;
     roster.update(nowMs);
     primary.tableChanged(roster.primaries);

@@ -1,5 +1,5 @@
-// A bounded first-in first-out queue of waiting requests that hang on each other: joining, leaving from the middle and being
-// served cost no allocation. Deadlines are the caller's business: whoever gives up removes itself.
+// A bounded first-in first-out queue of waiting requests that hang on each other: joining, leaving from the middle and
+// being served cost no allocation. Deadlines are the caller's business: whoever gives up removes itself.
 
 import { exchangesMax } from "../base/limits.ts";
 
@@ -25,7 +25,9 @@ export class WaitQueue<T extends Waiter<T>> {
     return this.count;
   }
 
-  /** Joins at the end. False if the queue is full, or the waiter waits already. A waiter waits in one queue at a time. */
+  /**
+   * Joins at the end. False if the queue is full, or the waiter waits already. A waiter waits in one queue at a time.
+   */
   push(waiter: T): boolean {
     if (this.count >= this.max || waiter.queued) return false;
     waiter.queued = true;

@@ -1,5 +1,6 @@
-// Who of a pool may be used just now, and with which weight: the one place where the operator's word, active health, passive
-// holds, slow start and addresses become "usable". Computed on change, not per request; requests read the tables.
+// Who of a pool may be used just now, and with which weight: the one place where the operator's word, active health,
+// passive holds, slow start and addresses become "usable". Computed on change, not per request; requests read the
+// tables.
 
 import { WEIGHT_SCALE, type EndpointTable } from "../balance/balancer.ts";
 import { hashText, mix32 } from "../base/hash.ts";
@@ -25,7 +26,10 @@ const STICKY_IN_SERVICE = 8;
 const ON_TRIAL = 16;
 
 export class Roster {
-  /** Primaries and backups. Both have an entry for every member, in its order; whoever is in the other group is not usable. */
+  /**
+   * Primaries and backups. Both have an entry for every member, in its order; whoever is in the other group is not
+   * usable.
+   */
   readonly primaries: EndpointTable;
   readonly backups: EndpointTable;
   /** 1 where a request that belongs there may still go: drained and weight 0 included. */

@@ -1,5 +1,5 @@
-// Pools out of thin air, for tests and simulations: configuration with quiet defaults, members on consecutive rows, a clock
-// that stands still until it is moved. The running program does not import this.
+// Pools out of thin air, for tests and simulations: configuration with quiet defaults, members on consecutive rows, a
+// clock that stands still until it is moved. The running program does not import this.
 
 import type { Clock } from "../base/ports.ts";
 import type { EndpointConfig, PoolConfig } from "../model/config.ts";

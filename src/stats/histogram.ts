@@ -1,6 +1,6 @@
-// Latency histograms as plain arrays of counts: HISTOGRAM_BUCKETS buckets, four per power of two, so that a quantile is right
-// to about 10 %. Single writer per array (each worker its own row); readers add rows up with mergeHistogram(). The buckets
-// include their upper bound, as Prometheus wants it.
+// Latency histograms as plain arrays of counts: HISTOGRAM_BUCKETS buckets, four per power of two, so that a quantile is
+// right to about 10 %. Single writer per array (each worker its own row); readers add rows up with mergeHistogram().
+// The buckets include their upper bound, as Prometheus wants it.
 
 import { HISTOGRAM_BUCKETS } from "./columns.ts";
 
@@ -12,8 +12,8 @@ const SUB_SHIFT = 2;
 const SUB = 1 << SUB_SHIFT;
 
 /**
- * The bucket of a latency in microseconds, 0..HISTOGRAM_BUCKETS-1. Constant time. Negative and NaN count as 0, everything above
- * the last bound (537 s) goes into the last bucket.
+ * The bucket of a latency in microseconds, 0..HISTOGRAM_BUCKETS-1. Constant time. Negative and NaN count as 0,
+ * everything above the last bound (537 s) goes into the last bucket.
  */
 export function bucketOf(us: number): number {
   if (!(us > UNIT)) return 0;
@@ -58,8 +58,8 @@ export function countOf(counts: Float64Array): number {
 }
 
 /**
- * The latency in microseconds that a part q (0..1) of all stays at or below, interpolated within its bucket; 0 of an empty
- * histogram.
+ * The latency in microseconds that a part q (0..1) of all stays at or below, interpolated within its bucket; 0 of an
+ * empty histogram.
  */
 export function quantileUs(counts: Float64Array, q: number): number {
   const total = countOf(counts);

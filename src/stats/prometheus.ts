@@ -34,8 +34,9 @@ export class PrometheusWriter {
   }
 
   /**
-   * One labelled histogram of the current family. bounds are inclusive upper bounds in ascending order; counts holds how many
-   * fell into each (not cumulative), and sum is in the unit of the bounds. The last count also answers for everything above.
+   * One labelled histogram of the current family. bounds are inclusive upper bounds in ascending order; counts holds
+   * how many fell into each (not cumulative), and sum is in the unit of the bounds. The last count also answers for
+   * everything above.
    */
   histogram(labels: Labels, bounds: readonly number[], counts: readonly number[], sum: number): void {
     if (this.name === "" || this.type !== "histogram") throw new Error("histogram() belongs to a histogram");
