@@ -26,8 +26,7 @@ export class ResolveError extends Error {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOTFOUND: "no such name",
-  ENODATA: "the name has no address",
+  ENOTFOUND: "no such name, or a name without an address",
   ETIMEOUT: "no answer in time",
   ESERVFAIL: "the name server failed",
   EREFUSED: "the name server refused",
@@ -69,10 +68,9 @@ async function ask(resolver: Resolver, host: string): Promise<Resolved> {
     const ttl = Math.min(...records.map((record) => record.ttl));
     return { addresses: records.map((record) => record.address), ttlMs: ttl * 1000 };
   }
-  // "No such name" only if both said so: a server that failed on one may still know the other.
-  const codes = results.map((result) => (result.status === "rejected" ? codeOf(result.reason) : "ENODATA"));
-  const telling = codes.find((code) => code !== "ENOTFOUND" && code !== "ENODATA");
-  throw new ResolveError(host, telling ?? codes[0]!);
+  // "No such name" only if both said so: a server that failed on one family may still know the other.
+  const codes = results.map((result) => (result.status === "rejected" ? codeOf(result.reason) : "ENOTFOUND"));
+  throw new ResolveError(host, codes.find((code) => code !== "ENOTFOUND") ?? "ENOTFOUND");
 }
 
 async function askSystem(host: string, reason: unknown): Promise<Resolved> {
@@ -92,8 +90,8 @@ function withinTime<T>(work: Promise<T>, host: string, timeoutMs: number, cancel
 }
 
 function codeOf(error: unknown): string {
-  const code = (error as { code?: string }).code ?? "unknown";
-  return code.replace(/^DNS_/, "");
+  const code = (error as { code?: string }).code?.replace(/^DNS_/, "") ?? "unknown";
+  return code === "ENODATA" ? "ENOTFOUND" : code; // Bun says now one, now the other, for a name without records
 }
 
 /** Addresses of the name in a file in the form of hosts(5), IPv4 first. An unreadable file has none. */

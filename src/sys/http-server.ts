@@ -29,6 +29,7 @@ export function serveHttp(options: HttpServerOptions): HttpServer {
     const server = Bun.serve({
       ...place,
       development: false,
+      reusePort: false, // left out, Bun lets a second server of this process take the same port
       maxRequestBodySize: options.maxBodyBytes,
       async fetch(request, self) {
         self.timeout(request, 0); // event streams are silent for long
