@@ -4,6 +4,7 @@
 import { isLoopback, parseCidr, parseIp } from "../base/ip.ts";
 import { endpointRowsMax, listenersMax, poolsMax, routesMax } from "../base/limits.ts";
 import type { AdminConfig, BindAddress, Config, ListenerConfig } from "../model/config.ts";
+import { accessLogFields, parseLogTemplate } from "../model/log-fields.ts";
 import { formatBind } from "./address.ts";
 import { error, errorAtKey, warning, type Path, type Problem } from "./problem.ts";
 import { didYouMean, listWords } from "./suggest.ts";
@@ -52,9 +53,11 @@ function isLocal(bind: BindAddress): boolean {
 }
 
 function validateTemplate(template: string, problems: Problem[]): void {
-  const path: Path = ["accessLog", "format"];
-  const rest = template.replace(/\{[^{}]+\}/g, "");
-  if (/[{}]/.test(rest)) problems.push(error(path, "the template has a brace without its partner"));
+  for (const field of parseLogTemplate(template).unknown) {
+    const near = didYouMean(field, accessLogFields);
+    const hint = near === "" ? "docs/configuration.md lists the placeholders" : near;
+    problems.push(error(["accessLog", "format"], `there is no placeholder {${field}}`, hint));
+  }
 }
 
 function validateCounts(config: Config, problems: Problem[]): void {
