@@ -1,0 +1,180 @@
+// A machine for the tests of this folder: workers that are objects, sockets that are numbers, time that stands still until told.
+// Not used by the program.
+
+import type { Env, Log, LogLevel } from "../base/ports.ts";
+import { TimerWheel } from "../base/timer-wheel.ts";
+import { seededRng } from "../base/seeded-rng.ts";
+import type { BindAddress } from "../model/config.ts";
+import type { Host, NameAnswer, WorkerEvents, WorkerProcess } from "./host.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+
+/** Lets promises that are already settled run on. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 30; i++) await Promise.resolve();
+}
+
+/** A clock, a wheel and a log under the test's control. */
+export class FakeWorld {
+  nowMs = 1000;
+  readonly lines: string[] = [];
+  readonly env: Env;
+
+  constructor() {
+    const log: Log = {
+      write: (level: LogLevel, event, fields) => {
+        const words = Object.entries(fields ?? {}).map(([name, value]) => ` ${name}=${value}`);
+        this.lines.push(`${"DIWE"[level]} ${event}${words.join("")}`);
+      },
+    };
+    this.env = {
+      clock: { nowMs: () => this.nowMs, cachedMs: 0, wallMs: () => 1_700_000_000_000 + this.nowMs },
+      rng: seededRng(1),
+      timers: new TimerWheel(this.nowMs),
+      net: {
+        adopt: () => {
+          throw new Error("not used");
+        },
+        connect: (target) => {
+          throw new Error(`unexpected connect to ${target.ip}`);
+        },
+      },
+      log,
+    };
+  }
+
+  /** Lets time pass in small steps, with everything that follows. */
+  async pass(ms: number): Promise<void> {
+    for (const end = this.nowMs + ms; this.nowMs < end;) {
+      this.nowMs = Math.min(end, this.nowMs + 100);
+      this.env.timers.advance(this.nowMs);
+      await settle();
+    }
+  }
+}
+
+/** A worker process that does what it is told, unless the test says otherwise. */
+export class FakeWorker implements WorkerProcess {
+  readonly pid: number;
+  readonly worker: number;
+  readonly received: ToWorker[] = [];
+  readonly fds: number[] = [];
+  alive = true;
+  /** What it says to a prepare: "" accepts, anything else refuses with that reason; null keeps silent. */
+  refuse: string | null = "";
+  private readonly events: WorkerEvents;
+
+  constructor(pid: number, worker: number, events: WorkerEvents) {
+    this.pid = pid;
+    this.worker = worker;
+    this.events = events;
+  }
+
+  say(message: FromWorker): void {
+    queueMicrotask(() => {
+      if (this.alive) this.events.onMessage(message);
+    });
+  }
+
+  send(message: ToWorker, fds: readonly number[]): boolean {
+    if (!this.alive) return false;
+    this.received.push(message);
+    this.fds.push(...fds);
+    if (message.kind === "prepare" && this.refuse !== null) {
+      const { generation } = message.plan;
+      if (this.refuse === "") this.say({ kind: "prepared", generation });
+      else this.say({ kind: "refused", generation, reason: this.refuse });
+    } else if (message.kind === "commit") {
+      this.say({ kind: "committed", generation: message.generation });
+      this.say({ kind: "retired", oldestGeneration: message.generation });
+    } else if (message.kind === "drain") this.exit(0);
+    return true;
+  }
+
+  kill(): void {
+    this.exit(null, "SIGKILL");
+  }
+
+  exit(code: number | null, signal: string | null = null): void {
+    if (!this.alive) return;
+    this.alive = false;
+    queueMicrotask(() => this.events.onExit(code, signal));
+  }
+
+  /** The kinds of the messages it got, in order. */
+  get kinds(): string {
+    return this.received.map(({ kind }) => kind).join(" ");
+  }
+}
+
+/** Descriptors are numbers from 10 up; nothing is real. */
+export class FakeHost implements Host {
+  readonly workers: FakeWorker[] = [];
+  /** Open descriptors: number -> what it is. */
+  readonly open = new Map<number, string>();
+  /** Addresses that cannot be bound, as "ip:port". */
+  readonly taken = new Set<string>();
+  readonly removed: string[] = [];
+  readonly names = new Map<string, NameAnswer | Error>();
+  readonly lookups: string[] = [];
+  /** What to do with each new worker; the default lets it say hello. */
+  onSpawn: (worker: FakeWorker) => void = (worker) => worker.say({ kind: "hello" });
+  private lastFd = 9;
+  private lastPid = 100;
+  private lastPort = 40_000;
+
+  spawn(worker: number, events: WorkerEvents): WorkerProcess {
+    const process = new FakeWorker(++this.lastPid, worker, events);
+    this.workers.push(process);
+    this.onSpawn(process);
+    return process;
+  }
+
+  listen(bind: BindAddress, reusePort: boolean): { fd: number; port: number } {
+    const port = bind.unixPath !== null ? 0 : bind.port === 0 ? ++this.lastPort : bind.port;
+    const place = bind.unixPath ?? `${bind.ip}:${port}`;
+    if (this.taken.has(place)) throw new Error(`cannot listen on ${place}: the address is in use`);
+    const shared = [...this.open.values()].filter((what) => what.startsWith(`${place} `));
+    if (shared.length > 0 && !reusePort) throw new Error(`cannot listen on ${place}: it is ours`);
+    return { fd: this.take(`${place} ${reusePort ? "shared" : "alone"}`), port };
+  }
+
+  close(fd: number): void {
+    if (!this.open.delete(fd)) throw new Error(`descriptor ${fd} is not open`);
+  }
+
+  openLog(path: string): number {
+    if (this.taken.has(path)) throw new Error(`cannot open the access log: ${path}`);
+    return this.take(`log ${path}`);
+  }
+
+  removeSocketFile(path: string): void {
+    this.removed.push(path);
+  }
+
+  async resolve(name: string): Promise<NameAnswer> {
+    this.lookups.push(name);
+    const answer = this.names.get(name) ?? new Error(`cannot resolve ${name}: no such name`);
+    if (answer instanceof Error) throw answer;
+    return answer;
+  }
+
+  /** Living workers, the latest of each place. */
+  get alive(): readonly FakeWorker[] {
+    return this.workers.filter((worker) => worker.alive);
+  }
+
+  /** What is open, sorted, each with how often. */
+  get opened(): string {
+    const counts = new Map<string, number>();
+    for (const what of this.open.values()) counts.set(what, (counts.get(what) ?? 0) + 1);
+    return [...counts]
+      .map(([what, count]) => `${count}x ${what}`)
+      .sort()
+      .join(", ");
+  }
+
+  private take(what: string): number {
+    this.open.set(++this.lastFd, what);
+    return this.lastFd;
+  }
+}

@@ -1,0 +1,235 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import type { Config } from "../model/config.ts";
+import { loadText } from "../config/load.ts";
+import type { Plan } from "../model/plan.ts";
+import { columnsBytes, openColumns, WC, type Columns } from "../stats/columns.ts";
+import { FakeWorld } from "./fakes.ts";
+import type { FromWorker } from "./messages.ts";
+import type { Plane } from "./plane.ts";
+import { WorkerShell, type WorkerHost } from "./worker.ts";
+
+class FakePlane implements Plane<number> {
+  readonly did: string[] = [];
+  openConnections = 0;
+  oldestGeneration = 0;
+  apply(generation: number): void {
+    this.did.push(`apply ${generation}`);
+    this.oldestGeneration ||= generation;
+  }
+  adopt(listener: string, fd: number, port: number): void {
+    this.did.push(`adopt ${listener} ${fd} ${port}`);
+  }
+  release(listener: string): void {
+    this.did.push(`release ${listener}`);
+  }
+  setResolved(resolved: Plan["resolved"]): void {
+    this.did.push(`resolved ${JSON.stringify(resolved)}`);
+  }
+  drain(): void {
+    this.did.push("drain");
+  }
+  abortAll(): void {
+    this.did.push("abort");
+  }
+}
+
+let world: FakeWorld;
+let plane: FakePlane;
+let columns: Columns;
+let shell: WorkerShell<number>;
+let sent: FromWorker[] = [];
+let did: string[] = [];
+let channel: number[] = [];
+let fault = "";
+
+beforeEach(() => {
+  world = new FakeWorld();
+  plane = new FakePlane();
+  sent = [];
+  did = plane.did;
+  channel = [];
+  fault = "";
+  const size = { workers: 2, listeners: 2, endpoints: 2 };
+  columns = openColumns(new ArrayBuffer(columnsBytes(size)), size);
+  const host: WorkerHost = {
+    send: (message) => sent.push(message),
+    takeDescriptors: (count) => channel.splice(0, count),
+    closeDescriptor: (fd) => did.push(`close ${fd}`),
+    switchLog: (fd) => did.push(`log ${fd ?? "stdout"}`),
+    setLogLevel: () => {},
+    checkUser: (user) => {
+      if (user === "nobody2") throw new Error('user "nobody2" is not in /etc/passwd');
+    },
+    becomeUser: (user) => did.push(`become ${user}`),
+    rssBytes: () => 5_000_000,
+    pid: () => 4711,
+    exit: (code) => did.push(`exit ${code}`),
+  };
+  shell = new WorkerShell({ env: world.env, columns, worker: 1, accessLog: null }, host, {
+    compile: (plan) => {
+      if (fault !== "") throw new Error(fault);
+      return plan.generation;
+    },
+    create: () => plane,
+  });
+});
+
+function plan(generation: number, more: Partial<Config> = {}): Plan {
+  const { config } = loadText(
+    "listeners: { web: { bind: 127.0.0.1:80, forward: p } }\npools: { p: { endpoints: [127.0.0.1:81] } }\n",
+    "t",
+  );
+  return { generation, workers: 1, config: { ...config!, ...more }, listenerRows: {}, endpointRows: {}, resolved: {} };
+}
+
+function prepare(
+  generation: number,
+  listeners: string[] = [],
+  releases: string[] = [],
+  more: Partial<Config> = {},
+): void {
+  const grants = listeners.map((listener) => ({ listener, port: 80 }));
+  shell.receive({ kind: "prepare", plan: plan(generation, more), grants, releases, logFd: false });
+}
+
+test("says hello with its pid in the columns", () => {
+  expect(sent).toEqual([{ kind: "hello" }]);
+  expect(columns.worker(1)[WC.pid]).toBe(4711);
+});
+
+describe("two phases", () => {
+  test("prepare touches nothing, commit switches, releases and adopts in this order", () => {
+    channel = [10, 11];
+    prepare(1, ["web", "old"]);
+    expect(did).toEqual([]);
+    shell.receive({ kind: "commit", generation: 1 });
+    expect(did).toEqual(["log stdout", "apply 1", "adopt web 10 80", "adopt old 11 80"]);
+    did.length = 0;
+    channel = [12];
+    prepare(2, ["new"], ["old"]);
+    shell.receive({ kind: "commit", generation: 2 });
+    expect(did).toEqual(["log stdout", "apply 2", "release old", "adopt new 12 80"]);
+    expect(sent.map((m) => m.kind)).toEqual(["hello", "prepared", "committed", "prepared", "committed"]);
+    expect(columns.worker(1)[WC.generation]).toBe(2);
+  });
+
+  test("a plan that does not compile is refused with the reason, its sockets are closed", () => {
+    channel = [10];
+    fault = "pool users: no such algorithm";
+    prepare(1, ["web"]);
+    expect(sent.at(-1)).toEqual({ kind: "refused", generation: 1, reason: "pool users: no such algorithm" });
+    expect(did).toEqual(["close 10"]);
+    shell.receive({ kind: "commit", generation: 1 });
+    expect(did).toEqual(["close 10"]);
+  });
+
+  test("a discarded plan is forgotten", () => {
+    channel = [10];
+    prepare(1, ["web"]);
+    shell.receive({ kind: "discard", generation: 1 });
+    shell.receive({ kind: "commit", generation: 1 });
+    expect(did).toEqual(["close 10"]);
+  });
+
+  test("missing descriptors are a refusal", () => {
+    channel = [10];
+    prepare(1, ["web", "api"]);
+    expect(sent.at(-1)).toMatchObject({ kind: "refused", reason: "1 of 2 descriptors arrived" });
+    expect(did).toEqual(["close 10"]);
+  });
+
+  test("the access log's descriptor comes last", () => {
+    channel = [10, 20];
+    const config = plan(1, { accessLog: { format: "json", template: "", file: "/a.log" } });
+    shell.receive({
+      kind: "prepare",
+      plan: config,
+      grants: [{ listener: "web", port: 80 }],
+      releases: [],
+      logFd: true,
+    });
+    shell.receive({ kind: "commit", generation: 1 });
+    expect(did).toEqual(["log 20", "apply 1", "adopt web 10 80"]);
+    channel = [21];
+    shell.receive({ kind: "reopen" });
+    expect(did.at(-1)).toBe("log 21");
+  });
+
+  test("privileges are given up once, before the first client is let in", () => {
+    channel = [10];
+    prepare(1, ["web"], [], { user: "www" });
+    shell.receive({ kind: "commit", generation: 1 });
+    expect(did).toEqual(["log stdout", "apply 1", "become www", "adopt web 10 80"]);
+    prepare(2, [], [], { user: "www" });
+    shell.receive({ kind: "commit", generation: 2 });
+    expect(did.filter((d) => d === "become www").length).toBe(1);
+  });
+
+  test("an unknown user is refused before anything happens", () => {
+    prepare(1, [], [], { user: "nobody2" });
+    expect(sent.at(-1)).toMatchObject({ kind: "refused", reason: 'user "nobody2" is not in /etc/passwd' });
+  });
+});
+
+describe("ticks", () => {
+  test("are the heartbeat, and refresh the gauges once a second", () => {
+    shell.tick(7000, 12);
+    expect(columns.worker(1)[WC.heartbeatMs]).toBe(7000);
+    expect(columns.worker(1)[WC.rssBytes]).toBe(5_000_000);
+    shell.tick(7100, 99);
+    expect(columns.worker(1)[WC.loopLagMs]).toBe(12);
+  });
+
+  test("tell the supervisor when old generations have retired", () => {
+    prepare(1);
+    shell.receive({ kind: "commit", generation: 1 });
+    shell.tick(2000, 0);
+    expect(sent.at(-1)).toEqual({ kind: "retired", oldestGeneration: 1 });
+    prepare(2);
+    shell.receive({ kind: "commit", generation: 2 });
+    shell.tick(2100, 0);
+    expect(sent.at(-1)).toEqual({ kind: "committed", generation: 2 });
+    plane.oldestGeneration = 2;
+    shell.tick(2200, 0);
+    expect(sent.at(-1)).toEqual({ kind: "retired", oldestGeneration: 2 });
+  });
+});
+
+describe("leaving", () => {
+  test("an idle worker goes at once", () => {
+    shell.receive({ kind: "drain", timeoutMs: 30_000 });
+    expect(did).toEqual(["drain", "exit 0"]);
+  });
+
+  test("a busy one when its last connection is gone", () => {
+    plane.openConnections = 2;
+    shell.receive({ kind: "drain", timeoutMs: 30_000 });
+    shell.tick(2000, 0);
+    expect(did).toEqual(["drain"]);
+    plane.openConnections = 0;
+    shell.tick(2100, 0);
+    shell.tick(2200, 0);
+    expect(did).toEqual(["drain", "exit 0"]);
+  });
+
+  test("or at the deadline, with what is left aborted", () => {
+    plane.openConnections = 2;
+    shell.receive({ kind: "drain", timeoutMs: 500 });
+    shell.tick(world.nowMs + 400, 0);
+    expect(did).toEqual(["drain"]);
+    shell.tick(world.nowMs + 500, 0);
+    expect(did).toEqual(["drain", "abort", "exit 0"]);
+    expect(world.lines).toEqual(["W drain timeout, connections closed open=2"]);
+  });
+
+  test("when the supervisor is gone it drains by itself", () => {
+    prepare(1);
+    shell.receive({ kind: "commit", generation: 1 });
+    plane.openConnections = 1;
+    shell.orphaned();
+    shell.tick(world.nowMs + 29_000, 0);
+    expect(did.at(-1)).toBe("drain");
+    shell.tick(world.nowMs + 30_000, 0);
+    expect(did.at(-1)).toBe("exit 0");
+  });
+});
