@@ -1,17 +1,8 @@
 // The data plane as the worker's shell sees it: something that takes compiled generations and listening sockets. Generic in the
 // generation, so that the shell can be tested without HTTP.
 
-import type { Env, LineSink } from "../base/ports.ts";
+import type { WorkerContext } from "../http/data-plane.ts";
 import type { Plan } from "../model/plan.ts";
-import type { Columns } from "../stats/columns.ts";
-
-/** What one worker's data plane lives in. */
-export interface PlaneContext {
-  readonly env: Env;
-  readonly columns: Columns;
-  readonly worker: number;
-  readonly accessLog: LineSink | null;
-}
 
 export interface Plane<G> {
   /** The switch. Older generations retire by themselves as their last requests end. */
@@ -32,6 +23,6 @@ export interface Plane<G> {
 
 export interface PlaneMaker<G> {
   /** Compiles a plan, touching nothing live. Throws an Error for the operator when it is not possible. */
-  compile(plan: Plan, previous: G | null, context: PlaneContext): G;
-  create(context: PlaneContext): Plane<G>;
+  compile(plan: Plan, previous: G | null, context: WorkerContext): G;
+  create(context: WorkerContext): Plane<G>;
 }

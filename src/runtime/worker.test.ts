@@ -98,7 +98,7 @@ test("says hello with its pid in the columns", () => {
 });
 
 describe("two phases", () => {
-  test("prepare touches nothing, commit switches, releases and adopts in this order", () => {
+  test("prepare touches nothing, commit releases, switches and adopts in this order", () => {
     channel = [10, 11];
     prepare(1, ["web", "old"]);
     expect(did).toEqual([]);
@@ -108,7 +108,7 @@ describe("two phases", () => {
     channel = [12];
     prepare(2, ["new"], ["old"]);
     shell.receive({ kind: "commit", generation: 2 });
-    expect(did).toEqual(["log stdout", "apply 2", "release old", "adopt new 12 80"]);
+    expect(did).toEqual(["log stdout", "release old", "apply 2", "adopt new 12 80"]);
     expect(sent.map((m) => m.kind)).toEqual(["hello", "prepared", "committed", "prepared", "committed"]);
     expect(columns.worker(1)[WC.generation]).toBe(2);
   });

@@ -2,11 +2,12 @@
 // gauges fresh, and leaves when told to or when the supervisor is gone. It knows no protocol.
 
 import { LogLevel, type Log } from "../base/ports.ts";
+import type { WorkerContext } from "../http/data-plane.ts";
 import type { Plan } from "../model/plan.ts";
 import { WC } from "../stats/columns.ts";
 import { logLevelOf } from "./level-log.ts";
 import type { FromWorker, Grant, ToWorker } from "./messages.ts";
-import type { Plane, PlaneContext, PlaneMaker } from "./plane.ts";
+import type { Plane, PlaneMaker } from "./plane.ts";
 
 /** What the shell needs of its process. */
 export interface WorkerHost {
@@ -39,7 +40,7 @@ interface Pending<G> {
 const gaugesEveryMs = 1000;
 
 export class WorkerShell<G> {
-  private readonly context: PlaneContext;
+  private readonly context: WorkerContext;
   private readonly host: WorkerHost;
   private readonly maker: PlaneMaker<G>;
   private readonly plane: Plane<G>;
@@ -55,7 +56,7 @@ export class WorkerShell<G> {
   private reportedOldest = 0;
   private gaugesMs = 0;
 
-  constructor(context: PlaneContext, host: WorkerHost, maker: PlaneMaker<G>) {
+  constructor(context: WorkerContext, host: WorkerHost, maker: PlaneMaker<G>) {
     this.context = context;
     this.host = host;
     this.maker = maker;
@@ -140,10 +141,10 @@ export class WorkerShell<G> {
     const { plan } = pending;
     this.host.setLogLevel(logLevelOf(plan.config.logLevel));
     this.switchLog(plan, pending.logFd);
+    for (const listener of pending.releases) this.plane.release(listener);
     this.plane.apply(pending.generation);
     this.current = pending.generation;
     this.plan = plan;
-    for (const listener of pending.releases) this.plane.release(listener);
     // Clients that came while this worker was away are waiting in the kernel: privileges go first, then they are let in.
     if (plan.config.user !== null && !this.userChanged) {
       this.host.becomeUser(plan.config.user);

@@ -47,7 +47,11 @@ export interface WorkerProcess {
 /** Starts a worker. Throws when the program cannot be started. */
 export function spawnWorker(options: WorkerOptions): WorkerProcess {
   const script = options.script ?? Bun.main;
-  const program = Bun.isStandaloneExecutable && options.script === undefined ? [execPath] : [execPath, script];
+  // The launcher's flags keep files of the working directory out of the program; they must hold for workers too.
+  const program =
+    Bun.isStandaloneExecutable && options.script === undefined
+      ? [execPath]
+      : [execPath, ...process.execArgv, script];
   const child = Bun.spawn([...program, ...options.args], {
     env: { ...process.env, ...options.env, SLUICE_ROLE: "worker" },
     stdio: ["inherit", "inherit", "inherit", options.channelFd ?? "ignore", options.memoryFd ?? "ignore"],
