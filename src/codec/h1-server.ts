@@ -57,6 +57,7 @@ const trailerFieldsMax = 100;
 export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, TimerOwner, Outlet {
   readonly connection: Connection;
   readonly host: ServerHost;
+  readonly localPort: number;
   sink: HttpStreamSink | null = null;
   pending: Uint8Array | null = null;
   pendingAt = 0;
@@ -86,11 +87,15 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   private rawOut = false;
   private awaitsContinue = false;
   private requestDone = false;
+  /** The response went out before the request was whole: the rest of the body is read and dropped. */
+  private discarding = false;
   private lingered = 0;
 
-  constructor(connection: Connection, host: ServerHost) {
+  /** localPort = the port the client connected to; 0 for unix sockets. */
+  constructor(connection: Connection, host: ServerHost, localPort: number) {
     this.connection = connection;
     this.host = host;
+    this.localPort = localPort;
     this.timer = host.timers.open(this);
     host.clock.nowMs();
     this.setDeadline(host.requestHeadMs);
@@ -274,6 +279,15 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
 
   private receiveBody(bytes: Uint8Array, at: number, end: number): number {
     this.awaitsContinue = false;
+    if (this.discarding) {
+      this.lingered += end - at;
+      if (this.lingered > lingerBytesMax) {
+        this.discarding = false;
+        this.closeAfter = true;
+        this.done();
+        return at;
+      }
+    }
     if (this.bodyLeft === BODY_CHUNKED) {
       const decoder = this.decoder!;
       const after = decoder.decode(bytes, at, end, this);
@@ -287,8 +301,8 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     const take = Math.min(this.bodyLeft, end - at);
     this.bodyLeft -= take;
     const last = this.bodyLeft === 0;
-    if (last) this.requestReceived();
-    else this.armReceive();
+    if (!last) this.armReceive();
+    else this.requestReceived();
     if (this.sink !== null) this.sink.onData(bytes, at, at + take, last);
     return at + take;
   }
@@ -311,6 +325,11 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   private requestReceived(): void {
     this.requestDone = true;
     this.state = State.Busy;
+    if (this.discarding) {
+      this.discarding = false;
+      this.done();
+      return;
+    }
     if (this.pending === null) this.host.timers.clear(this.timer);
   }
 
@@ -438,12 +457,25 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   done(): void {
     this.sink = null;
     if (this.state >= State.Lingering) return;
-    if (!this.requestDone) this.closeAfter = true; // the rest of the body will not be read
+    if (!this.requestDone && !this.discardRest()) this.closeAfter = true;
+    if (this.discarding) return;
     if (this.pending !== null) {
       this.state = State.Flushing;
       return;
     }
     this.finishExchange();
+  }
+
+  /** A short rest of a request body is worth reading to keep the connection. */
+  private discardRest(): boolean {
+    if (this.state !== State.Body || this.closeAfter || this.host.draining || this.awaitsContinue) return false;
+    if (this.bodyLeft > lingerBytesMax) return false;
+    this.discarding = true;
+    this.lingered = 0;
+    this.readPaused = false;
+    this.setDeadline(lingerMs);
+    this.releaseStash();
+    return true;
   }
 
   private finishExchange(): void {
@@ -562,6 +594,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
       if (this.state === State.Busy) this.host.timers.clear(this.timer);
       return;
     }
+    if (this.discarding) return; // under the deadline of its beginning
     if (this.readPaused || this.awaitsContinue) this.host.timers.clear(this.timer);
     else this.setDeadline(this.host.bodyMs);
   }

@@ -48,6 +48,8 @@ export interface HttpStreamSink {
 /** The client's half: besides the response it ends the exchange. */
 export interface ServerStream extends HttpStream {
   readonly connection: Connection;
+  /** The port the client connected to; 0 for unix sockets. */
+  readonly localPort: number;
   /** True while a response can still be sent. */
   readonly isOpen: boolean;
   /** The final response head has been sent. */

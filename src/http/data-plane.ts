@@ -6,7 +6,8 @@ import { Connector } from "../pool/connector.ts";
 import type { Columns } from "../stats/columns.ts";
 import { AccessLog } from "./access-log.ts";
 import { ExchangePool } from "./exchange-pool.ts";
-import type { Generation } from "./generation.ts";
+import { AcceptGate } from "./accept-gate.ts";
+import type { Generation, ListenerPlan } from "./generation.ts";
 import { Listener } from "./listener.ts";
 
 /** What a worker's data plane lives in. */
@@ -16,12 +17,15 @@ export interface WorkerContext {
   /** Number of this worker, from 0. */
   readonly worker: number;
   readonly accessLog: LineSink | null;
+  /** Client connections this process may hold, by its descriptor limit; 0 = no bound but the listeners' own. */
+  readonly connectionsMax: number;
 }
 
 export class DataPlane {
   private readonly context: WorkerContext;
   private readonly connector: Connector;
   private readonly exchanges: ExchangePool;
+  private readonly gate: AcceptGate;
   private readonly listeners = new Map<string, Listener>();
   /** Listeners that are gone from the configuration but still have connections. */
   private leaving: Listener[] = [];
@@ -33,6 +37,7 @@ export class DataPlane {
     this.context = context;
     this.connector = new Connector(env.net, env.clock, env.timers, columns, worker);
     this.exchanges = new ExchangePool(columns.worker(worker));
+    this.gate = new AcceptGate(context.connectionsMax);
   }
 
   get openConnections(): number {
@@ -57,15 +62,10 @@ export class DataPlane {
     for (const plan of generation.listeners.values()) {
       const known = this.listeners.get(plan.name);
       if (known !== undefined) known.apply(plan, generation);
-      else {
-        const counters = this.context.columns.listener(this.context.worker, plan.row);
-        this.listeners.set(plan.name, new Listener(plan, generation, counters, this.shared()));
-      }
+      else this.listeners.set(plan.name, this.newListener(plan, generation));
     }
-    for (const listener of this.listeners.values()) {
-      listener.accessLog = this.accessLogOf(generation);
-      if (!generation.listeners.has(listener.name)) listener.generation = generation;
-    }
+    // A listener that is gone keeps its plan and generation until release(): what it still serves began there.
+    for (const listener of this.listeners.values()) listener.accessLog = this.accessLogOf(generation);
     if (previous !== null) this.replacePools(previous, generation);
     this.retireOld();
   }
@@ -74,16 +74,21 @@ export class DataPlane {
   adopt(name: string, fd: number, port: number): void {
     const listener = this.listeners.get(name);
     if (listener === undefined) throw new Error(`no listener "${name}" in generation ${this.current?.number ?? 0}`);
-    listener.addSocket(this.context.env.net.adopt(fd, port, listener.accept), port);
+    listener.addSocket(this.context.env.net.adopt(fd, port, listener.acceptOn(port)));
   }
 
-  /** Stops accepting for a listener, closes its idle connections, the others after their response. */
+  /**
+   * Stops accepting on the sockets a listener has, closes its idle connections, the others after their response. If the name is
+   * in the generation in force, it starts anew with the sockets that are adopted next.
+   */
   release(name: string): void {
     const listener = this.listeners.get(name);
     if (listener === undefined) return;
     listener.drain();
     this.listeners.delete(name);
     if (listener.open > 0) this.leaving.push(listener);
+    const plan = this.current?.listeners.get(name);
+    if (plan !== undefined) this.listeners.set(name, this.newListener(plan, this.current!));
   }
 
   /** New addresses of endpoints given by host name, by row. Idle connections to an old address are closed. */
@@ -100,19 +105,25 @@ export class DataPlane {
     }
   }
 
+  /** No new connections; idle ones close now, the others after their response. */
   drain(): void {
     for (const listener of this.listeners.values()) listener.drain();
     this.connector.closeAllIdle();
   }
 
+  /** Breaks every client connection. */
   abortAll(): void {
     for (const listener of this.listeners.values()) listener.abort();
     for (const listener of this.leaving) listener.abort();
   }
 
-  private shared(): ConstructorParameters<typeof Listener>[3] {
-    const { clock, timers, rng } = this.context.env;
-    return { clock, timers, rng, connector: this.connector, exchanges: this.exchanges };
+  private newListener(plan: ListenerPlan, generation: Generation): Listener {
+    const { context, connector, exchanges, gate } = this;
+    const { clock, timers, rng } = context.env;
+    const counters = context.columns.listener(context.worker, plan.row);
+    const listener = new Listener(plan, generation, counters, { clock, timers, rng, connector, exchanges, gate });
+    listener.accessLog = this.accessLogOf(generation);
+    return listener;
   }
 
   private accessLogs: { readonly key: string; readonly log: AccessLog } | null = null;

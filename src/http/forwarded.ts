@@ -85,7 +85,6 @@ export function requestIdText(id: Uint32Array): string {
 /** How the listener's connections look to endpoints. */
 export interface ForwardedFacts {
   readonly scheme: "http" | "https";
-  readonly port: number;
   readonly trustedProxies: readonly Cidr[];
 }
 
@@ -165,7 +164,7 @@ function addHost(added: Scratch, head: Head): void {
 function peerBlock(client: ServerStream, facts: ForwardedFacts): Uint8Array {
   const peer = client.connection.remoteAddress;
   const block = latin1(
-    `X-Forwarded-For: ${peer}\r\nX-Real-IP: ${peer}\r\nX-Forwarded-Proto: ${facts.scheme}\r\nX-Forwarded-Port: ${facts.port}\r\n`,
+    `X-Forwarded-For: ${peer}\r\nX-Real-IP: ${peer}\r\nX-Forwarded-Proto: ${facts.scheme}\r\nX-Forwarded-Port: ${client.localPort}\r\n`,
   );
   client.memo = block;
   return block;
@@ -200,7 +199,7 @@ function addTrusted(added: Scratch, client: ServerStream, head: Head, facts: For
   }
   if (found[Name.XForwardedPort]! < 0) {
     added.putAll(portName);
-    added.putDecimal(facts.port);
+    added.putDecimal(client.localPort);
     added.putAll(crlf);
   }
   if (found[Name.XForwardedHost]! < 0) addHost(added, head);

@@ -11,6 +11,7 @@ import type { Connector } from "../pool/connector.ts";
 import { LC } from "../stats/columns.ts";
 import { type Head, Method } from "../wire/head.ts";
 import type { AccessLog } from "./access-log.ts";
+import type { AcceptGate, Gated } from "./accept-gate.ts";
 import { answer } from "./answer.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangePool } from "./exchange-pool.ts";
@@ -24,9 +25,10 @@ export interface ListenerShared {
   readonly rng: Rng;
   readonly connector: Connector;
   readonly exchanges: ExchangePool;
+  readonly gate: AcceptGate;
 }
 
-export class Listener implements ServerHost, ForwardedFacts {
+export class Listener implements ServerHost, ForwardedFacts, Gated {
   readonly name: string;
   readonly clock: Clock;
   readonly timers: TimerWheel;
@@ -47,13 +49,13 @@ export class Listener implements ServerHost, ForwardedFacts {
   idleMs = 0;
   bodyMs = 0;
   writeMs = 0;
-  port = 0;
   trustedProxies: readonly Cidr[] = [];
   viaLine: Uint8Array | null = null;
   readonly tunnels = new Set<Exchange>();
   private readonly connections = new Set<ServerStream>();
   private readonly sockets: Listening[] = [];
   private readonly rng: Rng;
+  private readonly gate: AcceptGate;
   private paused = false;
   private openCount = 0;
 
@@ -64,6 +66,8 @@ export class Listener implements ServerHost, ForwardedFacts {
     this.rng = shared.rng;
     this.connector = shared.connector;
     this.exchanges = shared.exchanges;
+    this.gate = shared.gate;
+    this.gate.join(this);
     this.counters = counters;
     this.generation = generation;
     this.plan = plan;
@@ -95,22 +99,25 @@ export class Listener implements ServerHost, ForwardedFacts {
 
   // ---- connections
 
-  /** Adds a socket that accepts for this listener. */
-  addSocket(socket: Listening, port: number): void {
+  /** Adds a socket that accepts for this listener with acceptOn(). */
+  addSocket(socket: Listening): void {
     this.sockets.push(socket);
-    if (this.port === 0) this.port = port;
     if (this.paused) socket.pause();
   }
 
-  readonly accept = (connection: Connection): ConnectionEvents => {
-    this.counters[LC.accepted]!++;
-    this.openCount++;
-    this.counters[LC.open] = this.openCount;
-    const stream = new H1Server(connection, this);
-    this.connections.add(stream);
-    if (this.openCount >= this.plan.connectionsMax) this.balanceAccepting();
-    return stream;
-  };
+  /** What a socket bound to this port calls for each connection. */
+  acceptOn(port: number): (connection: Connection) => ConnectionEvents {
+    return (connection) => {
+      this.counters[LC.accepted]!++;
+      this.openCount++;
+      this.counters[LC.open] = this.openCount;
+      const stream = new H1Server(connection, this, port);
+      this.connections.add(stream);
+      this.gate.opened();
+      if (this.openCount >= this.plan.connectionsMax) this.balanceAccepting();
+      return stream;
+    };
+  }
 
   onClosed(stream: H1Server): void {
     this.counters[LC.bytesReceived]! += stream.takeBytesIn();
@@ -127,12 +134,13 @@ export class Listener implements ServerHost, ForwardedFacts {
   private connectionGone(): void {
     this.openCount--;
     this.counters[LC.open] = this.openCount;
+    this.gate.closed();
     if (this.paused) this.balanceAccepting();
   }
 
   /** Stops accepting at the limit, so that further clients wait in the kernel's queue; goes on below it. */
-  private balanceAccepting(): void {
-    const full = this.openCount >= this.plan.connectionsMax;
+  balanceAccepting(): void {
+    const full = this.openCount >= this.plan.connectionsMax || this.gate.isShut;
     if (full === this.paused) return;
     this.paused = full;
     for (const socket of this.sockets) {
@@ -146,6 +154,7 @@ export class Listener implements ServerHost, ForwardedFacts {
     this.draining = true;
     for (const socket of this.sockets) socket.close();
     this.sockets.length = 0;
+    this.gate.leave(this);
     for (const connection of [...this.connections]) connection.closeWhenIdle();
   }
 

@@ -14,7 +14,7 @@ export class PoolRuntime implements TimerOwner {
   private readonly queue: WaitQueue<Exchange>;
   private readonly clock: Clock;
   private readonly timers: TimerWheel;
-  private readonly timer: number;
+  private timer = -1; // open only while somebody waits
   private serving = false;
 
   constructor(name: string, key: string, pool: Pool, clock: Clock, timers: TimerWheel) {
@@ -24,7 +24,6 @@ export class PoolRuntime implements TimerOwner {
     this.queue = new WaitQueue(pool.config.queue.size);
     this.clock = clock;
     this.timers = timers;
-    this.timer = timers.open(this);
     pool.onCapacity = () => this.serve();
   }
 
@@ -36,6 +35,7 @@ export class PoolRuntime implements TimerOwner {
   wait(exchange: Exchange): boolean {
     if (!this.queue.push(exchange)) return false;
     // A slot may become free in another worker, which cannot tell us: look again at every tick.
+    if (this.timer < 0) this.timer = this.timers.open(this);
     this.timers.set(this.timer, this.clock.cachedMs + TICK_MS);
     return true;
   }
@@ -47,6 +47,10 @@ export class PoolRuntime implements TimerOwner {
   onDeadline(_slot: number, nowMs: number): void {
     this.serve();
     if (this.queue.length > 0) this.timers.set(this.timer, nowMs + TICK_MS);
+    else {
+      this.timers.close(this.timer);
+      this.timer = -1;
+    }
   }
 
   /** Lets waiting exchanges try again, in order, until one finds no place. */
@@ -65,11 +69,5 @@ export class PoolRuntime implements TimerOwner {
       this.queue.remove(next);
       next.moveTo(successor);
     }
-  }
-
-  /** Frees the timer; the runtime is replaced and nobody waits. */
-  retire(): void {
-    this.timers.close(this.timer);
-    this.pool.onCapacity = null;
   }
 }

@@ -32,6 +32,8 @@ import { WorkerShell, type WorkerHost } from "./worker.ts";
 /** How long the exit waits for the access log to be written. */
 const flushMs = 1000;
 const stdoutFd = 1;
+/** Share of the descriptors that clients may take. */
+const clientShare = 0.8;
 
 /** The access log: counts its lines, and can be pointed elsewhere while it is in use. */
 class SwitchedLog implements LineSink {
@@ -116,7 +118,7 @@ export function runWorker<G>(maker: PlaneMaker<G>): void {
   const counters = columns.worker(boot.worker);
   const everything = createLog({ level: LogLevel.Debug, format: "auto", source: `worker ${boot.worker}` });
   const log = new LevelLog(everything, boot.logLevel as LogLevel);
-  raiseFileLimit();
+  const fileLimit = raiseFileLimit();
   // The supervisor alone decides what a signal means; a terminal or an init system sends it to every process of the group.
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const) onSignal(name, () => {});
 
@@ -159,7 +161,9 @@ export function runWorker<G>(maker: PlaneMaker<G>): void {
       void accessLog.close().then(() => exit(code));
     },
   };
-  shell = new WorkerShell({ env, columns, worker: boot.worker, accessLog }, host, maker);
+  // The rest of the descriptors is for connections to endpoints.
+  const connectionsMax = fileLimit === null ? 0 : Math.floor(fileLimit.soft * clientShare);
+  shell = new WorkerShell({ env, columns, worker: boot.worker, accessLog, connectionsMax }, host, maker);
   onParentMessage((message) => shell.receive(message as ToWorker));
   onParentGone(() => shell.orphaned());
 }

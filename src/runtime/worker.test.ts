@@ -65,7 +65,7 @@ beforeEach(() => {
     pid: () => 4711,
     exit: (code) => did.push(`exit ${code}`),
   };
-  shell = new WorkerShell({ env: world.env, columns, worker: 1, accessLog: null }, host, {
+  shell = new WorkerShell({ env: world.env, columns, worker: 1, accessLog: null, connectionsMax: 0 }, host, {
     compile: (plan) => {
       if (fault !== "") throw new Error(fault);
       return plan.generation;
