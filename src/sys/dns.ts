@@ -48,7 +48,7 @@ export async function resolve(host: string, options: ResolveOptions): Promise<Re
   if (local.length > 0) return { addresses: local, ttlMs: null };
   // RFC 6761 6.3: never asked of the network.
   if (/(^|\.)localhost\.?$/i.test(host)) return { addresses: ["127.0.0.1", "::1"], ttlMs: null };
-  const resolver = new Resolver({ timeout: Math.max(100, Math.ceil(options.timeoutMs / 2)), tries: 2 });
+  const resolver = new Resolver({ timeout: Math.max(100, Math.ceil(options.timeoutMs / 4)), tries: 2 });
   if (options.servers !== undefined) resolver.setServers(options.servers);
   const work = ask(resolver, host).catch((error: unknown) => {
     // Servers given for the purpose are the whole truth; the system's resolver would ask others.

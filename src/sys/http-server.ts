@@ -1,7 +1,7 @@
 // A small HTTP server for the admin plane, on Bun.serve: convenience matters here, not cost. It knows nothing of what
 // is served. Traffic never comes this way.
 
-import { explainBind, formatBind, ListenError } from "./listen-socket.ts";
+import { explainBind, formatBind, ListenError, removeStaleSocket } from "./listen-socket.ts";
 import type { ListenAddress } from "./listen-socket.ts";
 
 export interface HttpServerOptions {
@@ -25,6 +25,7 @@ export interface HttpServer {
 export function serveHttp(options: HttpServerOptions): HttpServer {
   const { bind, handler, onError } = options;
   const place = bind.unixPath === null ? { hostname: bind.ip, port: bind.port } : { unix: bind.unixPath };
+  if (bind.unixPath !== null) removeStaleSocket(bind.unixPath);
   try {
     const server = Bun.serve({
       ...place,

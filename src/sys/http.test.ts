@@ -134,3 +134,15 @@ test("an address in use is a ListenError with a hint", () => {
   expect((caught as ListenError).code).toBe("EADDRINUSE");
   expect((caught as ListenError).hint).toContain("choose another port");
 });
+
+test("a unix socket left behind by a killed process is taken over", async () => {
+  const unixPath = `${folder}/stale.sock`;
+  const source = `
+    Bun.serve({ unix: "${unixPath}", fetch: () => new Response() });
+    process.kill(process.pid, "SIGKILL");`;
+  Bun.spawnSync([process.execPath, "-e", source]);
+  expect(existsSync(unixPath)).toBe(true);
+  expect((await failureOf(get("", { to: { unixPath } }))).code).toMatch(/ECONNREFUSED|ENOENT/);
+  start(() => new Response("new"), { ip: "", port: 0, unixPath });
+  expect((await get("", { to: { unixPath } })).body).toBe("new");
+});

@@ -37,6 +37,7 @@ const symbols = {
   setuid: { args: ["u32"], returns: int },
   setgroups: { args: ["u64", ptr], returns: int },
   ftruncate: { args: [int, "i64"], returns: int },
+  poll: { args: [ptr, "u64", int], returns: int },
 } as const;
 
 /** Absent on some systems, one by one; null when missing. */
@@ -69,6 +70,7 @@ export interface Libc {
   setuid(uid: number): number;
   setgroups(count: number, gids: Uint32Array): number;
   ftruncate(fd: number, length: number): number;
+  poll(fds: Bytes, count: number, timeoutMs: number): number;
   /** An anonymous file that lives as long as somebody has it open. Null where the system has none. */
   readonly memfd_create: ((name: Bytes, flags: number) => number) | null;
   /** The error number of the last failed call of this thread. */
@@ -151,6 +153,16 @@ export function closeFd(fd: number): void {
 /** A second descriptor for the same open file, closed on exec. -1 when out of descriptors. */
 export function dupFd(fd: number): number {
   return libc === null ? -1 : libc.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+const pollFd = new Int32Array(2);
+const POLLOUT = 4;
+
+/** Would a small write be taken at once? False where that cannot be asked. */
+export function isWritable(fd: number): boolean {
+  pollFd[0] = fd;
+  pollFd[1] = POLLOUT; // events; revents above it is zero
+  return libc !== null && libc.poll(pollFd, 1, 0) === 1 && pollFd[1]! >>> 16 === POLLOUT;
 }
 
 /** socket(), non-blocking and closed on exec on every platform. -1 on failure, with errno set. */

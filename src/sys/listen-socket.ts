@@ -2,7 +2,7 @@
 // one to each worker. Net.adopt() accepts on them. Errors are for the operator: each says what to do.
 
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { closeFd, openSocket, requireLibc, setIntOption } from "./libc.ts";
+import { closeFd, libc, openSocket, requireLibc, setIntOption } from "./libc.ts";
 import type { Libc } from "./libc.ts";
 import { errorName, platform } from "./platform.ts";
 import { AF_INET6, AF_UNIX, decodePort, encodeAddress, encoded, encodeUnixAddress } from "./sockaddr.ts";
@@ -58,7 +58,7 @@ export function formatBind(bind: ListenAddress): string {
 export function createListener(bind: ListenAddress, options: ListenOptions): ListenSocket {
   const c = requireLibc("listening");
   const path = bind.unixPath;
-  if (path !== null && path.charCodeAt(0) !== 0) removeStale(c, path);
+  if (path !== null) removeStaleSocket(path);
   if (!encode(bind)) {
     const hint =
       path === null
@@ -101,12 +101,13 @@ function boundPort(c: Libc, fd: number): number {
  * Removes the file of a unix socket on which nobody listens any more. Other files are left for bind() to complain
  * about.
  */
-function removeStale(c: Libc, path: string): void {
+export function removeStaleSocket(path: string): void {
+  if (libc === null || path.charCodeAt(0) === 0) return;
   // Connecting to an ordinary file is refused too: only a socket may be taken for a stale one.
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true || !encodeUnixAddress(path)) return;
-  const fd = openSocket(c, AF_UNIX, SOCK_STREAM);
+  const fd = openSocket(libc, AF_UNIX, SOCK_STREAM);
   if (fd < 0) return;
-  const refused = c.connect(fd, sockaddr, encoded.length) < 0 && errorName(c.errno()) === "ECONNREFUSED";
+  const refused = libc.connect(fd, sockaddr, encoded.length) < 0 && errorName(libc.errno()) === "ECONNREFUSED";
   closeFd(fd);
   if (refused) unlinkSync(path);
 }

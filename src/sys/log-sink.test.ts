@@ -212,6 +212,20 @@ describe("a pipe", () => {
     expect((JSON.parse(err) as Told).dropped).toBe(0);
   });
 
+  test("that is full: a process that leaves without closing is not held up", async () => {
+    // The other process on the pipe fills it; this one has lines waiting and no write under way.
+    const body = chatter(`
+      import { writeSync } from "node:fs";
+      import { libc } from "${import.meta.dir}/libc.ts";
+      libc.fcntl(1, 4, 0o4000 | 1);
+      try { for (;;) writeSync(1, "x".repeat(4096)); } catch {}
+      libc.fcntl(1, 4, 1);
+      put("waiting");
+      process.exit(6);`);
+    const child = Bun.spawn(body, { stdout: "pipe", stderr: "inherit" });
+    expect(await child.exited).toBe(6);
+  });
+
   test("a process that leaves without closing loses nothing that waits", async () => {
     const child = Bun.spawn(chatter(`put("last words"); process.exit(0);`), { stdout: "pipe" });
     expect(await child.stdout.text()).toBe("last words\n");

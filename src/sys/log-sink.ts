@@ -5,6 +5,7 @@
 import { closeSync, fstatSync, openSync, write, writeSync } from "node:fs";
 import { copyBytes } from "../base/bytes.ts";
 import { logBufferBytesMax, logLineBytesMax } from "../base/limits.ts";
+import { isWritable } from "./libc.ts";
 
 export interface LogSinkOptions {
   /** A path, opened for appending and created if absent, or a descriptor, which stays the caller's. */
@@ -108,6 +109,7 @@ class FileSink implements LogSink {
     this.accepting = false;
     return new Promise((resolve) => {
       const done = (): void => {
+        openSinks.delete(this);
         clearTimeout(timer);
         resolve();
       };
@@ -117,15 +119,23 @@ class FileSink implements LogSink {
     });
   }
 
-  /** At exit without close(): what waits is written in place, unless a write under way shows that nobody reads. */
+  /** At exit without close(): what waits is written in place, as far as that needs no waiting. */
   flushAtExit(): void {
-    if (this.busy || this.filled === 0) return;
-    try {
-      for (let at = 0; at < this.filled;) at += writeSync(this.fd, this.filling, at, this.filled - at);
-    } catch {
-      // Nobody reads.
-    }
+    if (this.busy) return; // in the middle of a line, or nobody reads
+    this.flushInPlace();
     this.filled = 0;
+  }
+
+  private flushInPlace(): void {
+    let at = 0;
+    while (at < this.filled) {
+      if (this.writeMax !== Infinity && !isWritable(this.fd)) return;
+      try {
+        at += writeSync(this.fd, this.filling, at, pieceLength(this.filling, at, this.filled, this.writeMax));
+      } catch {
+        return;
+      }
+    }
   }
 
   private flush(): void {
@@ -146,13 +156,8 @@ class FileSink implements LogSink {
     this.writeSome();
   }
 
-  /** Offers the next piece: all of it to a file, whole lines within PIPE_BUF to anything else. */
   private writeSome(): void {
-    let length = this.writeEnd - this.writeAt;
-    if (length > this.writeMax) {
-      const last = this.writing.lastIndexOf(lineEnd, this.writeAt + this.writeMax - 1);
-      length = last < this.writeAt ? this.writeMax : last + 1 - this.writeAt;
-    }
+    const length = pieceLength(this.writing, this.writeAt, this.writeEnd, this.writeMax);
     write(this.fd, this.writing, this.writeAt, length, null, (error, written) => this.wrote(error, written));
   }
 
@@ -200,6 +205,14 @@ class FileSink implements LogSink {
 }
 
 /** A descriptor that appends to the file, which is created if absent. Throws. */
+export /** How much to write at once: all of it to a file, whole lines within PIPE_BUF to anything else. */
+function pieceLength(bytes: Uint8Array, at: number, end: number, writeMax: number): number {
+  if (end - at <= writeMax) return end - at;
+  const last = bytes.lastIndexOf(lineEnd, at + writeMax - 1);
+  return last < at ? writeMax : last + 1 - at;
+}
+
+/** A descriptor that appends to the file, which is created if absent. Throws. */
 export function openAppending(path: string): number {
   return openSync(path, "a", 0o640);
 }
@@ -214,17 +227,19 @@ function countLines(bytes: Uint8Array, start: number, end: number): number {
   return lines;
 }
 
+/** What is still to be flushed when the process exits. */
+const openSinks = new Set<FileSink>();
+let hooked = false;
+
 /** Opens a sink. Throws when the path cannot be opened. */
 export function openLogSink(options: LogSinkOptions): LogSink {
   const sink = new FileSink(options);
-  const atExit = (): void => sink.flushAtExit();
-  process.once("exit", atExit);
-  return {
-    append: (bytes, start, end) => sink.append(bytes, start, end),
-    get dropped() {
-      return sink.dropped;
-    },
-    reopen: () => sink.reopen(),
-    close: (deadlineMs) => sink.close(deadlineMs).then(() => void process.off("exit", atExit)),
-  };
+  if (!hooked) process.once("exit", flushAllAtExit);
+  hooked = true;
+  openSinks.add(sink);
+  return sink;
+}
+
+function flushAllAtExit(): void {
+  for (const sink of openSinks) sink.flushAtExit();
 }

@@ -49,9 +49,7 @@ export function spawnWorker(options: WorkerOptions): WorkerProcess {
   const script = options.script ?? Bun.main;
   // The launcher's flags keep files of the working directory out of the program; they must hold for workers too.
   const program =
-    Bun.isStandaloneExecutable && options.script === undefined
-      ? [execPath]
-      : [execPath, ...process.execArgv, script];
+    Bun.isStandaloneExecutable && options.script === undefined ? [execPath] : [execPath, ...process.execArgv, script];
   const child = Bun.spawn([...program, ...options.args], {
     env: { ...process.env, ...options.env, SLUICE_ROLE: "worker" },
     stdio: ["inherit", "inherit", "inherit", options.channelFd ?? "ignore", options.memoryFd ?? "ignore"],
@@ -90,6 +88,7 @@ export function onParentMessage(listen: (message: unknown) => void): void {
 /** Worker: the supervisor has ended, however it died. */
 export function onParentGone(listen: () => void): void {
   process.once("disconnect", listen);
+  if (process.connected === false) queueMicrotask(listen); // it was gone before anybody listened
 }
 
 /** Calls listen at every arrival of the signal, instead of the signal's default action. */

@@ -17,6 +17,8 @@ export interface NetOptions {
   readonly onError: (error: unknown) => void;
   /** TCP keepalive: idle time before the first probe in ms; 0 = off. */
   readonly keepAliveMs: number;
+  /** Connects the way it is done where there is no FFI; for tests. */
+  readonly withoutLibc?: boolean;
 }
 
 /** Connecting: no onOpen yet. Closed: onClose has been called, or never will be. */
@@ -210,11 +212,14 @@ class TcpListening implements Listening {
 
 class TcpNet implements Net {
   readonly options: NetOptions;
+  /** What connects are made with; null = Bun's own connect. */
+  readonly connector: Libc | null;
   readonly accepted: RawHandlers<SocketData>;
   readonly outgoing: RawHandlers<SocketData>;
 
   constructor(options: NetOptions) {
     this.options = options;
+    this.connector = options.withoutLibc === true ? null : libc;
     this.accepted = acceptedHandlers(this);
     this.outgoing = outgoingHandlers(this);
   }
@@ -227,8 +232,8 @@ class TcpNet implements Net {
     const unix = target.unixPath !== null;
     const connection = new TcpConnection(this, null, unix ? "unix:" : target.ip, unix ? 0 : target.port);
     connection.events = events;
-    if (libc === null) connectWithoutLibc(this, connection, target);
-    else connectOwnSocket(this, libc, connection, target);
+    if (this.connector === null) connectWithoutLibc(this, connection, target);
+    else connectOwnSocket(this, this.connector, connection, target);
     return connection;
   }
 }
@@ -340,7 +345,7 @@ function outgoingHandlers(net: TcpNet): RawHandlers<SocketData> {
       if (connection.state === State.Closed) return socket.terminate(); // given up before Bun had a socket
       connection.socket = socket;
       if (net.options.keepAliveMs > 0) socket.setKeepAlive(true, net.options.keepAliveMs);
-      if (libc === null) connection.established(); // Bun's own connect opens when it is through
+      if (net.connector === null) connection.established(); // Bun's own connect opens when it is through
     },
     data(socket, bytes) {
       const connection = socket.data as TcpConnection;
@@ -364,7 +369,7 @@ function outgoingHandlers(net: TcpNet): RawHandlers<SocketData> {
       eventsFailed(net, socket, error);
     },
     connectError(socket, error) {
-      failLater(socket.data as TcpConnection, libc === null ? causeOfError(error) : Cause.Other);
+      failLater(socket.data as TcpConnection, net.connector === null ? causeOfError(error) : Cause.Other);
     },
   };
 }

@@ -2,10 +2,14 @@
 // process's descriptors. Not used by the program.
 
 import { readdirSync, readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import type { Connection, ConnectionEvents, Listening, Net, Target } from "../base/ports.ts";
 import { Cause } from "../base/ports.ts";
 import { createListener } from "./listen-socket.ts";
 import { createNet } from "./tcp.ts";
+
+/** Containers often come without IPv6. */
+export const hasIpv6 = Object.values(networkInterfaces()).some((list) => list!.some((a) => a.address === "::1"));
 
 /** Waits until the condition holds; fails with `what` after deadlineMs. */
 export async function until(what: string, condition: () => boolean, deadlineMs = 5000): Promise<void> {
