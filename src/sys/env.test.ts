@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { seededRng } from "../base/rng.ts";
+import { seededRng } from "../base/seeded-rng.ts";
 import { TICK_MS } from "../base/timer-wheel.ts";
 import { createClock } from "./clock.ts";
 import { createEnv } from "./env.ts";
