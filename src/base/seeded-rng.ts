@@ -2,14 +2,16 @@
 
 import type { Rng } from "./ports.ts";
 
-/**
- * sfc32 (C. Doty-Humphrey, PractRand): 128 bits of state, period about 2^127. The same seed gives the same sequence on
- * every machine. seed is taken modulo 2^32.
- */
+/** The same seed gives the same sequence on every machine. seed is taken modulo 2^32. */
 export function seededRng(seed: number): Rng {
-  let a = 0x9e3779b9;
-  let b = 0x243f6a88;
-  let c = seed | 0;
+  return sfc32(0x9e3779b9, 0x243f6a88, seed);
+}
+
+/** sfc32 (C. Doty-Humphrey, PractRand): 128 bits of state, 96 of them the seed; period about 2^127. */
+export function sfc32(seedA: number, seedB: number, seedC: number): Rng {
+  let a = seedA | 0;
+  let b = seedB | 0;
+  let c = seedC | 0;
   let d = 1;
   const u32 = (): number => {
     const t = (((a + b) | 0) + d) | 0;
