@@ -1,24 +1,7 @@
 // Mutations of byte strings for the fuzz driver: blind, seeded and bounded in length. Nothing here knows a format; the
 // dictionary holds tokens on which parsers of the formats at hand turn.
 
-/** A seeded generator: the same seed gives the same numbers on every machine. */
-export interface Random {
-  /** A uniform integer in [0, bound). */
-  below(bound: number): number;
-}
-
-/** Mulberry32 (T. Ettinger, public domain): small, fast, good enough to pick mutations. */
-export function createRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return {
-    below(bound) {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let t = Math.imul(state ^ (state >>> 15), state | 1);
-      t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-      return ((t ^ (t >>> 14)) >>> 0) % bound;
-    },
-  };
-}
+import type { Rng } from "../src/base/ports.ts";
 
 /** Mutated inputs never grow beyond this: long inputs cost runs and find little more. */
 export const INPUT_BYTES_MAX = 64 * 1024;
@@ -89,7 +72,7 @@ const interesting: readonly number[] = [
   0, 1, 9, 10, 13, 32, 34, 39, 45, 58, 64, 127, 128, 192, 194, 224, 237, 239, 244, 254, 255,
 ];
 
-type Mutation = (bytes: Uint8Array, random: Random, seeds: readonly Uint8Array[]) => Uint8Array;
+type Mutation = (bytes: Uint8Array, random: Rng, seeds: readonly Uint8Array[]) => Uint8Array;
 
 /** bytes with [at, at + cut) replaced by insert, cut to the longest allowed length. */
 function replace(bytes: Uint8Array, at: number, cut: number, insert: Uint8Array): Uint8Array {
@@ -101,7 +84,7 @@ function replace(bytes: Uint8Array, at: number, cut: number, insert: Uint8Array)
 }
 
 /** A random slice [start, end) of bytes, short ones more often. */
-function slice(bytes: Uint8Array, random: Random): Uint8Array {
+function slice(bytes: Uint8Array, random: Rng): Uint8Array {
   const start = random.below(bytes.length + 1);
   const longest = Math.min(bytes.length - start, 1 << random.below(12));
   return bytes.slice(start, start + random.below(longest + 1));
@@ -161,7 +144,7 @@ const mutations: readonly Mutation[] = [
 ];
 
 /** Returns a function that gives a fresh mutated input at each call: one seed, then one to eight mutations. */
-export function createMutator(seeds: readonly Uint8Array[], random: Random): () => Uint8Array {
+export function createMutator(seeds: readonly Uint8Array[], random: Rng): () => Uint8Array {
   return () => {
     let bytes = seeds[random.below(seeds.length)]!.slice(0, INPUT_BYTES_MAX);
     for (let steps = 1 + random.below(8); steps > 0; steps--) {

@@ -1,8 +1,9 @@
 // The fuzz driver finds a planted bug, repeats itself exactly, and every target of the tree survives a short run.
 
 import { describe, expect, test } from "bun:test";
+import { seededRng } from "../src/base/seeded-rng.ts";
 import { canary } from "./fuzz-canary.ts";
-import { createMutator, createRandom, INPUT_BYTES_MAX } from "./fuzz-mutate.ts";
+import { createMutator, INPUT_BYTES_MAX } from "./fuzz-mutate.ts";
 import { canaryFails, describeFinding, discoverTargets, fuzz, type FuzzTarget } from "./fuzz.ts";
 
 const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
@@ -39,7 +40,7 @@ describe("driver", () => {
 
   test("mutants stay within the length bound and do not touch the seeds", () => {
     const seed = new Uint8Array(1000).fill(0x61);
-    const mutate = createMutator([seed], createRandom(11));
+    const mutate = createMutator([seed], seededRng(11));
     for (let i = 0; i < 3000; i++) expect(mutate().length).toBeLessThanOrEqual(INPUT_BYTES_MAX);
     expect(seed.every((byte) => byte === 0x61)).toBe(true);
   });

@@ -3,8 +3,9 @@
 // repeat it. It has no coverage feedback: breadth comes from the targets' own seeds. Exit 1: a finding; 2: the driver itself
 // is wrong. A run that never returns is ended from outside by fuzz-watchdog.ts.
 
+import { seededRng } from "../src/base/seeded-rng.ts";
 import { canary } from "./fuzz-canary.ts";
-import { createMutator, createRandom, type Random } from "./fuzz-mutate.ts";
+import { createMutator } from "./fuzz-mutate.ts";
 
 /** What a x.fuzz.ts file exports as `target`. */
 export interface FuzzTarget {
@@ -74,8 +75,7 @@ function shrink(target: FuzzTarget, input: Uint8Array): Uint8Array {
 /** Runs one target: its seeds as they are, then mutations, until a bound or a finding. The same seed repeats the same inputs. */
 export function fuzz(target: FuzzTarget, options: FuzzOptions): FuzzResult {
   if (target.seeds.length === 0) throw new Error(`fuzz target ${target.name} has no seeds`);
-  const random: Random = createRandom(options.seed);
-  const mutate = createMutator(target.seeds, random);
+  const mutate = createMutator(target.seeds, seededRng(options.seed));
   const endMs = performance.now() + options.millisecondsMax;
   for (let run = 0; run < options.runsMax; run++) {
     if (performance.now() > endMs) return { runs: run, finding: null };

@@ -55,7 +55,8 @@ export async function loadFile(path: string, files: ConfigFiles): Promise<Loaded
     return { text: "", ...refuse(path, firstLine(thrown)) };
   }
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-  if (!moduleName.test(path) && !looksLikeModule(text)) return { text, ...loadText(decodeChecked(bytes, text), path) };
+  if (!moduleName.test(path) && !looksLikeModule(text))
+    return { text, ...(isUtf8(bytes) ? loadText(text, path) : refuseBytes(text, path)) };
   const module = await files.importDefault(path);
   if ("value" in module) return { text, ...loadValue(module.value, path) };
   const { message, file, line, column } = module.fault;
@@ -75,13 +76,21 @@ function looksLikeModule(text: string): boolean {
   return /^(import\s.*from\s*["']|export\s+default\b)/m.test(text);
 }
 
-/** Where the bytes are no UTF-8, a character that YAML refuses takes the place of the replacement character. */
-function decodeChecked(bytes: Uint8Array, text: string): string {
+function isUtf8(bytes: Uint8Array): boolean {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
   } catch {
-    return text.replace("\uFFFD", "\uFFFE");
+    return false;
   }
+}
+
+/** text has the replacement character where the bytes were wrong. */
+function refuseBytes(text: string, file: string): Loaded {
+  const before = text.slice(0, Math.max(0, text.indexOf("\uFFFD"))).split("\n");
+  const at = { file, line: before.length, column: before.at(-1)!.length + 1 };
+  const hint = "save it as UTF-8; is this a text file?";
+  return finish(null, [{ severity: "error", at, path: "", message: "the file is not UTF-8 from here on", hint }]);
 }
 
 function firstLine(thrown: unknown): string {

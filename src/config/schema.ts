@@ -361,10 +361,14 @@ const queue = map("a map with size and timeout", {
 });
 
 const resolve = map("a map with min and max", {
-  min: key(duration(100), "Names are never asked for more often than this.", formatMs(defaultResolve.minMs)),
+  min: key(
+    duration(100),
+    "Names are not asked for more often than this; also how often when the answer has no TTL.",
+    formatMs(defaultResolve.minMs),
+  ),
   max: key(
     duration(100),
-    "How often names are asked for when the answer has no TTL, and at least.",
+    "Names are asked for at least this often, however long their TTL is.",
     formatMs(defaultResolve.maxMs),
   ),
 });

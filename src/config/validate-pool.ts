@@ -105,9 +105,8 @@ function validateHeaders(headers: Readonly<Record<string, string>>, path: Path, 
     } else if (twice !== undefined) {
       problems.push(errorAtKey([...path, name], `the header ${twice} is given twice`, "names of headers ignore case"));
     }
-    if (!/^[!-~\u0080-\u00ff]?([\t -~\u0080-\u00ff]*[!-~\u0080-\u00ff])?$/.test(value)) {
-      const message =
-        "the value of a header has no control bytes, no letters beyond Latin-1, and no spaces at its ends";
+    if (!/^([!-~]([\t -~]*[!-~])?)?$/.test(value)) {
+      const message = "the value of a header is printable ASCII without spaces at its ends";
       problems.push(error([...path, name], message));
     }
   }

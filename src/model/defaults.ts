@@ -134,5 +134,5 @@ export const defaultQueue: QueueConfig = { size: 1000, timeoutMs: 5000 };
 /** Honest: when all are down, say 503. ALB's "send to all" is one word away. */
 export const defaultNoneHealthy: PoolConfig["noneHealthy"] = "fail";
 
-/** Names with a TTL follow it, but not faster than 5 s; names without one are asked again each minute, as Caddy does. */
+/** The TTL decides, but never more often than each 5 s (also without a TTL), and never less often than Caddy's minute. */
 export const defaultResolve: PoolConfig["resolve"] = { minMs: 5000, maxMs: 60_000 };

@@ -1,0 +1,324 @@
+// Random sound configurations, and the way back from a Config to what a user might have typed for it. For tests only.
+
+import type { Rng } from "../base/ports.ts";
+import { formatMs } from "../base/duration.ts";
+import { OFF, type BalanceConfig, type BindAddress, type Config, type EndpointConfig } from "../model/config.ts";
+import type { HealthConfig, ListenerConfig, PoolConfig, RouteConfig } from "../model/config.ts";
+import { formatAddress, formatBind } from "./address.ts";
+import { formatSize } from "./units.ts";
+
+/** What is typed: plain data, as YAML or TypeScript give it. */
+type Typed = Readonly<Record<string, unknown>>;
+
+/** Picks with a generator; the same generator state gives the same config. */
+class Sampler {
+  private readonly rng: Rng;
+  constructor(rng: Rng) {
+    this.rng = rng;
+  }
+  chance(percent: number): boolean {
+    return this.rng.below(100) < percent;
+  }
+  from(min: number, max: number): number {
+    return min + this.rng.below(max - min + 1);
+  }
+  one<T>(list: readonly T[]): T {
+    return list[this.rng.below(list.length)]!;
+  }
+  list<T>(min: number, max: number, make: (i: number) => T): T[] {
+    return Array.from({ length: this.from(min, max) }, (_, i) => make(i));
+  }
+  /** Milliseconds: round ones and odd ones. */
+  ms(min = 1): number {
+    return Math.max(
+      min,
+      this.one([1, 250, 1000, 1500, 60_000, 90_000, 3_600_000, 86_400_000, this.from(1, 1_000_000)]),
+    );
+  }
+}
+
+/** A config that validates without errors. No name is a bare number: objects would put it first. */
+export function sampleConfig(rng: Rng): Config {
+  const s = new Sampler(rng);
+  const pools = s.list(1, 4, (i) => samplePool(s, `${s.one(["users", "a.b", "Pool_", "9-"])}${i}`));
+  return {
+    workers: s.one([0, 1, 64]),
+    user: s.one([null, "nobody", "www-data:www-data"]),
+    admin: s.chance(20)
+      ? null
+      : {
+          bind: s.one<BindAddress>([
+            { ip: "127.0.0.1", port: 9900, unixPath: null },
+            { ip: "::1", port: 0, unixPath: null },
+            { ip: "", port: 0, unixPath: "/run/admin.sock" },
+          ]),
+          token: s.one([null, "0123456789abcdef"]),
+        },
+    accessLog: s.one<Config["accessLog"]>([
+      null,
+      { format: "json", template: "", file: "-" },
+      { format: "combined", template: "", file: "./access.log" },
+      { format: "template", template: '{time} "{request}": {status} # no comment', file: "-" },
+    ]),
+    logLevel: s.one(["debug", "info", "warn", "error"] as const),
+    timeouts: { drainMs: s.ms() },
+    listeners: s.list(1, 3, (i) => sampleListener(s, `l${i}`, i, pools)),
+    pools,
+  };
+}
+
+function sampleListener(s: Sampler, name: string, index: number, pools: readonly PoolConfig[]): ListenerConfig {
+  return {
+    name,
+    bind: s.list(1, 3, (i) => sampleBind(s, index * 10 + i)),
+    protocol: "http",
+    trustedProxies: s.list(0, 2, () => s.one(["10.0.0.0/8", "::1", "fd00::/8", "192.0.2.7"])),
+    via: s.one([null, "edge", "proxy.example:80"]),
+    timeouts: { requestHeadMs: s.ms(), idleMs: s.ms(), bodyMs: s.ms(), writeMs: s.ms() },
+    limits: {
+      connections: s.from(1, 1_000_000),
+      headBytes: s.one([1024, 65_536, 100_001, 1_048_576]),
+      headers: s.from(1, 1000),
+      bodyBytes: s.one([OFF, 1, 1_073_741_824, 123_456_789_012]),
+      requests: s.one([OFF, 1, 1000]),
+    },
+    routes: s.list(1, 3, () => ({
+      action: { kind: "forward", pool: s.one(pools).name },
+      timeouts: {
+        connectMs: s.ms(),
+        sendMs: s.ms(),
+        responseMs: s.ms(),
+        totalMs: s.one([OFF, s.ms()]),
+        tunnelMs: s.ms(),
+      },
+    })),
+  };
+}
+
+/** Different numbers give addresses that never collide. */
+function sampleBind(s: Sampler, number: number): BindAddress {
+  return s.one<BindAddress>([
+    { ip: "127.0.0.1", port: 1000 + number, unixPath: null },
+    { ip: "0.0.0.0", port: 2000 + number, unixPath: null },
+    { ip: "::", port: 3000 + number, unixPath: null },
+    { ip: "fe80::1%eth0", port: 4000 + number, unixPath: null },
+    { ip: "", port: 0, unixPath: `/run/${number}.sock` },
+    { ip: "", port: 0, unixPath: `\0abstract${number}` },
+  ]);
+}
+
+function samplePool(s: Sampler, name: string): PoolConfig {
+  const minMs = s.ms(100);
+  return {
+    name,
+    balance: sampleBalance(s),
+    endpoints: s.list(1, 5, (i) => sampleEndpoint(s, i)),
+    protocol: "http",
+    health: s.chance(50) ? sampleHealth(s) : null,
+    passive: s.chance(30) ? null : { maxFails: s.from(1, 100), failTimeoutMs: s.ms() },
+    slowStartMs: s.one([OFF, s.ms()]),
+    keepAlive: { connections: s.from(0, 200), idleMs: s.ms(), requests: s.one([OFF, 1, 5000]) },
+    queue: { size: s.from(0, 2000), timeoutMs: s.ms() },
+    noneHealthy: s.one(["fail", "all"] as const),
+    resolve: { minMs, maxMs: minMs + s.from(0, 10_000) },
+  };
+}
+
+function sampleBalance(s: Sampler): BalanceConfig {
+  return s.one<BalanceConfig>([
+    { by: "round-robin" },
+    { by: "weighted-round-robin", order: s.one(["smooth", "block"] as const) },
+    { by: "least-connections" },
+    { by: "ip-hash" },
+    { by: "least-response-time", decayMs: s.ms(100) },
+    {
+      by: "consistent-hash",
+      key: s.one([
+        { from: "source", name: "" },
+        { from: "path", name: "" },
+        { from: "uri", name: "" },
+        { from: "header", name: "x-user" },
+        { from: "cookie", name: "SID" },
+        { from: "query", name: "user-id" },
+      ] as const),
+      loadPercent: s.one([OFF, 101, 125, 10_000]),
+    },
+    { by: "random-two-choices" },
+  ]);
+}
+
+function sampleEndpoint(s: Sampler, index: number): EndpointConfig {
+  const address = s.one([
+    { host: `10.0.0.${index}`, port: s.from(1, 65_535), unixPath: null },
+    { host: "2001:db8::1", port: 8000 + index, unixPath: null },
+    { host: `app-${index}.internal`, port: 80, unixPath: null },
+    { host: "", port: 0, unixPath: `/run/app-${index}.sock` },
+  ]);
+  const ownId = formatAddress(address.host, address.port, address.unixPath);
+  return {
+    ...address,
+    id: s.chance(30) ? `id-${index}` : ownId,
+    weight: s.one([1, 1, 0, 1000]),
+    backup: index > 0 && s.chance(20),
+    maxConnections: s.one([OFF, 1, 200]),
+    admin: s.one(["ready", "ready", "drain", "maint"] as const),
+  };
+}
+
+function sampleHealth(s: Sampler): HealthConfig {
+  const request = s.chance(70)
+    ? ({
+        protocol: "http",
+        path: s.one(["/health", "/", "/a?b=c%20d"]),
+        method: s.one(["GET", "OPTIONS"]),
+        host: s.one([null, "app.example"]),
+        headers: s.one([{}, { "X-Probe": "yes", accept: "text/html; q=0.5" }] as Record<string, string>[]),
+        expectStatus: s.list(1, 3, () => s.one([[200, 299] as const, [304, 304] as const, [100, 599] as const])),
+        expectBody: s.one([null, "ok", "multi\nline: 'text'"]),
+      } as const)
+    : ({
+        protocol: "tcp",
+        path: "/health",
+        method: "GET",
+        host: null,
+        headers: {},
+        expectStatus: [[200, 299]],
+        expectBody: null,
+      } as const);
+  return {
+    ...request,
+    port: s.one([null, 1, 65_535]),
+    intervalMs: s.ms(10),
+    timeoutMs: s.ms(10),
+    healthyThreshold: s.from(1, 10),
+    unhealthyThreshold: s.from(1, 10),
+    initial: s.one(["up", "wait"] as const),
+  };
+}
+
+const offOr = (ms: number): string => (ms === OFF ? "off" : formatMs(ms));
+const unlimitedOr = <T>(n: number, text: T): T | "unlimited" => (n === OFF ? "unlimited" : text);
+
+/** What a user may have typed for the config: every key written out, short forms wherever there is one. */
+export function typeOut(config: Config): Typed {
+  const { admin, accessLog } = config;
+  return {
+    workers: config.workers === 0 ? "auto" : config.workers,
+    ...(config.user === null ? {} : { user: config.user }),
+    admin:
+      admin === null
+        ? "off"
+        : { bind: formatBind(admin.bind), ...(admin.token === null ? {} : { token: admin.token }) },
+    accessLog: accessLog === null ? "off" : { format: accessLog.template || accessLog.format, file: accessLog.file },
+    log: { level: config.logLevel },
+    timeouts: { drain: formatMs(config.timeouts.drainMs) },
+    listeners: Object.fromEntries(config.listeners.map((l) => [l.name, typeListener(l)])),
+    pools: Object.fromEntries(config.pools.map((p) => [p.name, typePool(p)])),
+  };
+}
+
+function typeListener(l: ListenerConfig): Typed {
+  const binds = l.bind.map(formatBind);
+  return {
+    bind: binds.length === 1 ? binds[0] : binds,
+    protocol: l.protocol,
+    trustedProxies: l.trustedProxies,
+    via: l.via ?? "off",
+    timeouts: {
+      requestHead: formatMs(l.timeouts.requestHeadMs),
+      idle: formatMs(l.timeouts.idleMs),
+      body: formatMs(l.timeouts.bodyMs),
+      write: formatMs(l.timeouts.writeMs),
+    },
+    limits: {
+      connections: l.limits.connections,
+      headBytes: formatSize(l.limits.headBytes),
+      headers: l.limits.headers,
+      bodyBytes: unlimitedOr(l.limits.bodyBytes, l.limits.bodyBytes),
+      requests: unlimitedOr(l.limits.requests, l.limits.requests),
+    },
+    routes: l.routes.map(typeRoute),
+  };
+}
+
+function typeRoute(route: RouteConfig): Typed {
+  const t = route.timeouts;
+  return {
+    forward: route.action.pool,
+    timeouts: {
+      connect: formatMs(t.connectMs),
+      send: formatMs(t.sendMs),
+      response: formatMs(t.responseMs),
+      total: offOr(t.totalMs),
+      tunnel: formatMs(t.tunnelMs),
+    },
+  };
+}
+
+function typePool(p: PoolConfig): Typed {
+  return {
+    balance: typeBalance(p.balance),
+    endpoints: p.endpoints.map(typeEndpoint),
+    protocol: p.protocol,
+    health: p.health === null ? "off" : typeHealth(p.health),
+    passive:
+      p.passive === null ? "off" : { maxFails: p.passive.maxFails, failTimeout: formatMs(p.passive.failTimeoutMs) },
+    slowStart: offOr(p.slowStartMs),
+    keepAlive: {
+      connections: p.keepAlive.connections,
+      idle: formatMs(p.keepAlive.idleMs),
+      requests: unlimitedOr(p.keepAlive.requests, p.keepAlive.requests),
+    },
+    queue: { size: p.queue.size, timeout: formatMs(p.queue.timeoutMs) },
+    noneHealthy: p.noneHealthy,
+    resolve: { min: formatMs(p.resolve.minMs), max: formatMs(p.resolve.maxMs) },
+  };
+}
+
+function typeBalance(b: BalanceConfig): unknown {
+  switch (b.by) {
+    case "weighted-round-robin":
+      return b.order === "smooth" ? b.by : b;
+    case "least-response-time":
+      return { by: b.by, decay: formatMs(b.decayMs) };
+    case "consistent-hash": {
+      const key = b.key.name === "" ? b.key.from : `${b.key.from}:${b.key.name}`;
+      return { by: b.by, key, load: unlimitedOr(b.loadPercent, `${b.loadPercent}%`) };
+    }
+    default:
+      return b.by;
+  }
+}
+
+function typeEndpoint(e: EndpointConfig): unknown {
+  const address = formatAddress(e.host, e.port, e.unixPath);
+  const { id, weight, backup, maxConnections, admin } = e;
+  const plain = id === address && weight === 1 && !backup && maxConnections === OFF && admin === "ready";
+  return plain
+    ? address
+    : { address, id, weight, backup, maxConnections: unlimitedOr(maxConnections, maxConnections), admin };
+}
+
+function typeHealth(h: HealthConfig): Typed {
+  const status = h.expectStatus.map(([low, high]) => (low === high ? low : `${low}-${high}`));
+  const request = {
+    path: h.path,
+    method: h.method,
+    ...(h.host === null ? {} : { host: h.host }),
+    headers: h.headers,
+    expect: {
+      status: status.length === 1 ? status[0] : status,
+      ...(h.expectBody === null ? {} : { body: h.expectBody }),
+    },
+  };
+  return {
+    protocol: h.protocol,
+    ...(h.protocol === "http" ? request : {}),
+    ...(h.port === null ? {} : { port: h.port }),
+    interval: formatMs(h.intervalMs),
+    timeout: formatMs(h.timeoutMs),
+    healthyThreshold: h.healthyThreshold,
+    unhealthyThreshold: h.unhealthyThreshold,
+    initial: h.initial,
+  };
+}

@@ -1,0 +1,71 @@
+// What defineConfig lets the compiler refuse. The test itself is `bun check`: an expected error that is none fails there.
+
+import { expect, test } from "bun:test";
+import { loadValue } from "../load.ts";
+import { defineConfig } from "./define.ts";
+
+test("a typed configuration loads", () => {
+  const config = defineConfig({
+    accessLog: "off",
+    admin: "off",
+    listeners: {
+      web: {
+        bind: "127.0.0.1:8080",
+        forward: "app",
+        timeouts: { idle: "75s" },
+        limits: { headBytes: "64k", bodyBytes: 1024 },
+      },
+      api: { bind: ["127.0.0.1:8081"], routes: [{ forward: "api", timeouts: { total: "off" } }] },
+    },
+    pools: {
+      app: { endpoints: ["a:1"], balance: { by: "consistent-hash", key: "header:x-user", load: "125%" } },
+      api: {
+        endpoints: [{ address: "a:1", weight: 2 }],
+        health: { expect: { status: [200, "300-399"] } },
+        passive: "off",
+      },
+    },
+  });
+  const { config: loaded, diagnostics } = loadValue(config, "sluice.config.ts");
+  expect(diagnostics).toEqual([]);
+  expect(loaded?.pools.map((pool) => pool.name)).toEqual(["app", "api"]);
+});
+
+test("mistakes the compiler finds", () => {
+  const wrong = [
+    defineConfig({
+      listeners: {
+        web: {
+          bind: "127.0.0.1:8080",
+          // @ts-expect-error -- there is no such pool
+          forward: "ap",
+        },
+      },
+      pools: { app: { endpoints: ["a:1"] } },
+    }),
+    defineConfig({
+      listeners: {},
+      // @ts-expect-error -- a duration has a unit
+      pools: { app: { endpoints: ["a:1"], slowStart: "30" } },
+    }),
+    defineConfig({
+      listeners: {},
+      // @ts-expect-error -- a misspelt key
+      pools: { app: { endpoints: ["a:1"], slowstart: "30s" } },
+    }),
+    defineConfig({
+      listeners: {},
+      // @ts-expect-error -- no such algorithm
+      pools: { app: { endpoints: ["a:1"], balance: "least-connection" } },
+    }),
+    defineConfig({
+      listeners: {
+        // @ts-expect-error -- either forward or routes
+        web: { bind: "127.0.0.1:80", forward: "app", routes: [] },
+      },
+      pools: { app: { endpoints: ["a:1"] } },
+    }),
+  ];
+  // What the compiler refuses, the checks refuse as well.
+  for (const config of wrong) expect(loadValue(config, "x").config).toBeNull();
+});
