@@ -64,7 +64,10 @@ export class DataPlane {
       if (known !== undefined) known.apply(plan, generation);
       else this.listeners.set(plan.name, this.newListener(plan, generation));
     }
-    // A listener that is gone keeps its plan and generation until release(): what it still serves began there.
+    // A listener that is gone keeps its old plan and generation: what it still serves began there.
+    for (const name of this.listeners.keys()) {
+      if (!generation.listeners.has(name)) this.release(name);
+    }
     for (const listener of this.listeners.values()) listener.accessLog = this.accessLogOf(generation);
     if (previous !== null) this.replacePools(previous, generation);
     this.retireOld();

@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { hashText } from "../base/hash.ts";
+import { hashOf } from "./hash-key.ts";
+import { requestHead } from "./test-kit.ts";
+
+const head = requestHead(
+  "GET /a/b?x=1&user=joe&y=2 HTTP/1.1\nHost: h\nX-User: Anna\nCookie: sid=first; other=2\nCookie: late=9",
+);
+
+test.each([
+  ["source", "", "192.0.2.1"],
+  ["path", "", "/a/b"],
+  ["uri", "", "/a/b?x=1&user=joe&y=2"],
+  ["header", "x-user", "Anna"],
+  ["header", "x-none", ""],
+  ["cookie", "sid", "first"],
+  ["cookie", "other", "2"],
+  ["cookie", "late", "9"],
+  ["cookie", "id", ""],
+  ["query", "user", "joe"],
+  ["query", "x", "1"],
+  ["query", "use", ""],
+  ["query", "y", "2"],
+] as const)("%s %s", (from, name, text) => {
+  expect(hashOf({ from, name }, head, "192.0.2.1")).toBe(hashText(text));
+});
+
+test("a target without a query has no arguments", () => {
+  expect(hashOf({ from: "query", name: "a" }, requestHead("GET /a HTTP/1.1\nHost: h"), "")).toBe(hashText(""));
+});

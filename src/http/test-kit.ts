@@ -1,0 +1,109 @@
+// For the tests of this folder: request heads from text and a client stream that records. Not part of the program.
+
+import { latin1Text, type Scratch } from "../base/bytes.ts";
+import type { Failure } from "../base/failure.ts";
+import type { Connection, ConnectionEvents } from "../base/ports.ts";
+import { type Detached, Flow, type HttpStreamSink, type ServerStream } from "../codec/stream.ts";
+import { parseRequest } from "../wire/h1/parse.ts";
+import { latin1 } from "../wire/h1/tables.ts";
+import { writeRequestHead, writeResponseHead } from "../wire/h1/write.ts";
+import { Scratch as Buffer } from "../base/bytes.ts";
+import { Head } from "../wire/head.ts";
+
+/** Parses a request head given with \n line ends; throws if it is refused. */
+export function requestHead(text: string): Head {
+  const bytes = latin1(`${text.replaceAll("\n", "\r\n")}\r\n\r\n`);
+  const head = new Head(100);
+  const after = parseRequest(bytes, 0, bytes.length, head, 65536, 100);
+  if (after !== bytes.length) throw new Error(`head refused or not whole: ${after}`);
+  return head;
+}
+
+/** The head as it would be sent to an endpoint, as text with \n line ends. */
+export function sentHead(head: Head, added: Scratch): string {
+  const out = new Buffer(1024);
+  writeRequestHead(out, head, added, 0);
+  return latin1Text(out.bytes, 0, out.length).replaceAll("\r\n", "\n");
+}
+
+/** A client stream without a connection: it keeps what is sent to it as text. */
+export class RecordingStream implements ServerStream {
+  sink: HttpStreamSink | null = null;
+  memo: Uint8Array | null = null;
+  isOpen = true;
+  headSent = false;
+  bytesOut = 0;
+  closes = false;
+  ended = false;
+  resetBy: Failure = 0;
+  paused = false;
+  text = "";
+  readonly localPort = 8080;
+  readonly connection: Connection;
+
+  constructor(remoteAddress: string) {
+    this.connection = {
+      events: {} as ConnectionEvents,
+      remoteAddress,
+      remotePort: 40000,
+      isOpen: true,
+      write: (_bytes, start, end) => end - start,
+      pause() {},
+      resume() {},
+      finish() {},
+      close() {},
+      abort() {},
+    };
+  }
+
+  sendHead(head: Head, added: Scratch, last: boolean): Flow {
+    const out = new Buffer(1024);
+    writeResponseHead(out, head, added, false, 0);
+    this.headSent = head.status >= 200;
+    this.add(latin1Text(out.bytes, 0, out.length), last);
+    return Flow.Go;
+  }
+  sendData(bytes: Uint8Array, start: number, end: number, last: boolean): Flow {
+    this.add(latin1Text(bytes, start, end), last);
+    return Flow.Go;
+  }
+  sendTrailers(): Flow {
+    this.ended = true;
+    return Flow.Go;
+  }
+  private add(text: string, last: boolean): void {
+    this.text += text;
+    this.bytesOut += text.length;
+    if (last) this.ended = true;
+  }
+  pause(): void {
+    this.paused = true;
+  }
+  resume(): void {
+    this.paused = false;
+  }
+  reset(f: Failure): void {
+    this.resetBy = f;
+    this.isOpen = false;
+  }
+  forward(): boolean {
+    return false;
+  }
+  takesRawChunks(): boolean {
+    return false;
+  }
+  takeBytesIn(): number {
+    return 0;
+  }
+  takeBytesOut(): number {
+    return 0;
+  }
+  closeAfterResponse(): void {
+    this.closes = true;
+  }
+  closeWhenIdle(): void {}
+  done(): void {}
+  detach(): Detached {
+    return { received: null, unsent: null };
+  }
+}
