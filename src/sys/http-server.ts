@@ -21,6 +21,9 @@ export interface HttpServer {
   stop(closeActive: boolean): void;
 }
 
+/** Silence of a client, or of the handler, after which its connection is closed; event streams may be silent for ever. */
+const idleSeconds = 120;
+
 /** Starts serving. Throws ListenError. */
 export function serveHttp(options: HttpServerOptions): HttpServer {
   const { bind, handler, onError } = options;
@@ -31,12 +34,15 @@ export function serveHttp(options: HttpServerOptions): HttpServer {
       ...place,
       development: false,
       reusePort: false, // left out, Bun lets a second server of this process take the same port
+      idleTimeout: idleSeconds,
       maxRequestBodySize: options.maxBodyBytes,
       async fetch(request, self) {
-        self.timeout(request, 0); // event streams are silent for long
         const client = bind.unixPath === null ? (self.requestIP(request)?.address ?? "") : "unix:";
         try {
-          return await handler(request, client);
+          const response = await handler(request, client);
+          const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
+          if (isStream) self.timeout(request, 0);
+          return response;
         } catch (error) {
           onError(error);
           return internalError();
