@@ -21,7 +21,7 @@ export interface HttpServer {
   stop(closeActive: boolean): void;
 }
 
-/** Silence of a client, or of the handler, after which its connection is closed; event streams may be silent for ever. */
+/** Silence of a client or of the handler after which its connection is closed; event streams may be silent. */
 const idleSeconds = 120;
 
 /** Starts serving. Throws ListenError. */
