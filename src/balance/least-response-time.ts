@@ -2,11 +2,13 @@
 // Finagle's EWMA balancer and nginx's least_time. The average itself is kept by the pool (src/pool/latency.ts), where
 // failures also enter it; here it is only judged.
 //
-// Three things keep it from going wrong. An average fades with the time since anybody was sent there, so that a slow
-// endpoint gets another chance (without that it starves for ever: one bad minute at the start decides the day). The
-// chance is one request: sending it resets the fading, and the old average counts again until an answer tells better,
-// so that a recovering endpoint is asked and not stampeded. And an average from before the endpoint was last down is no
-// average at all.
+// What keeps it from going wrong:
+// - An unused average fades, with time and with the waiting that the others cause meanwhile, so that a slow endpoint
+//   gets another chance soon, even where traffic is rare or one slow answer at the start gave it a bad name. Without
+//   that it starves for ever.
+// - The chance is one request: sending it ends the fading, and the old average counts again until an answer tells
+//   better. So a recovering endpoint is asked, not stampeded; and chances cost a bounded part of all waiting.
+// - An average from before the endpoint was last down is no average at all.
 
 import type { Rng } from "../base/ports.ts";
 import { eligible, type Balancer, type EndpointTable, type PickState } from "./balancer.ts";
@@ -14,6 +16,12 @@ import { WeightedDraw } from "./weighted-draw.ts";
 
 /** What an endpoint is taken to need while its first answer is awaited, in microseconds. */
 const UNKNOWN_US = 1_000_000;
+
+/**
+ * The part of all waiting that chances for slow endpoints may add: one that needs x times as long as the others is
+ * asked after about x * (number of endpoints) / CHANCES requests.
+ */
+const CHANCES = 0.05;
 
 /** Up to this many endpoints all are compared (0.6 µs a pick), beyond it two drawn by weight (0.3 µs at any number). */
 export const SCAN_MAX = 32;
@@ -25,6 +33,11 @@ export class LeastResponseTime implements Balancer {
   private readonly draw: WeightedDraw;
   /** When this process last sent something there, monotonic ms. */
   private readonly pickedAtMs: Float64Array;
+  /**
+   * The waiting set aside for chances so far, in microseconds; and how much of it there was when each was last picked.
+   */
+  private setAside = 0;
+  private readonly setAsideAtPick: Float64Array;
   /** Where the scan begins, moving on with each pick: equals are taken in turn. */
   private start = 0;
 
@@ -33,11 +46,15 @@ export class LeastResponseTime implements Balancer {
     this.decayMs = decayMs;
     this.draw = new WeightedDraw(count, rng);
     this.pickedAtMs = new Float64Array(count).fill(-Infinity);
+    this.setAsideAtPick = new Float64Array(count);
   }
 
   pick(table: EndpointTable, state: PickState): number {
     const best = this.draw.size > SCAN_MAX ? this.ofTwo(table, state) : this.ofAll(table, state);
-    if (best >= 0) this.pickedAtMs[best] = state.nowMs;
+    if (best < 0) return -1;
+    this.setAside += (CHANCES / this.draw.size) * table.latencyUs[table.row[best]!]!;
+    this.setAsideAtPick[best] = this.setAside;
+    this.pickedAtMs[best] = state.nowMs;
     return best;
   }
 
@@ -83,6 +100,7 @@ export class LeastResponseTime implements Balancer {
       at = measuredAt;
     }
     if (nowMs > at) latency *= Math.exp((at - nowMs) / this.decayMs);
+    latency = Math.max(1, latency - (this.setAside - this.setAsideAtPick[i]!));
     return (latency * (table.active[row]! + 1)) / table.weight[i]!;
   }
 

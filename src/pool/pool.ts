@@ -10,7 +10,7 @@ import type { Clock, Rng, Target } from "../base/ports.ts";
 import type { HashKey, PassiveConfig, PoolConfig } from "../model/config.ts";
 import { EC, type Columns } from "../stats/columns.ts";
 import { record } from "../stats/histogram.ts";
-import { feedFailure, feedLatency, LATENCY_DECAY_MS } from "./latency.ts";
+import { Latencies, LATENCY_DECAY_MS } from "./latency.ts";
 import { onAnswered, onBlamed } from "./passive.ts";
 import { passiveOf, Roster, type Member } from "./roster.ts";
 
@@ -41,7 +41,7 @@ export class Pool {
   private readonly primary: Balancer;
   private readonly backup: Balancer;
   private readonly passive: PassiveConfig | null;
-  private readonly decayMs: number;
+  private readonly latencies: Latencies;
   private readonly counters: readonly Float64Array[];
   private readonly histograms: readonly Float64Array[];
   private epoch: number;
@@ -69,7 +69,8 @@ export class Pool {
     this.primary = createBalancer(config.balance, members.length, rng);
     this.backup = createBalancer(config.balance, members.length, rng);
     this.passive = passiveOf(config, members.length);
-    this.decayMs = config.balance.by === "least-response-time" ? config.balance.decayMs : LATENCY_DECAY_MS;
+    const decayMs = config.balance.by === "least-response-time" ? config.balance.decayMs : LATENCY_DECAY_MS;
+    this.latencies = new Latencies(columns, members.length, decayMs);
     this.counters = members.map((member) => columns.endpoint(worker, member.row));
     this.histograms = members.map((member) => columns.histogram(worker, member.row));
     this.epoch = 0;
@@ -108,10 +109,10 @@ export class Pool {
     Atomics.sub(columns.active, row, 1);
     if (failure !== 0 && ruleOf(failure).blamesEndpoint) {
       counters[EC.failures] = counters[EC.failures]! + 1;
-      feedFailure(columns, row, latencyUs, nowMs, this.decayMs);
+      this.latencies.failed(index, row, latencyUs, nowMs);
       if (this.passive !== null) onBlamed(columns, row, this.passive, nowMs);
     } else if (latencyUs > 0) {
-      feedLatency(columns, row, latencyUs, nowMs, this.decayMs);
+      this.latencies.answered(index, row, latencyUs, nowMs);
       if (this.passive !== null) onAnswered(columns, row, nowMs);
     }
     if (latencyUs > 0) {

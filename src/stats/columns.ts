@@ -105,7 +105,9 @@ export interface Columns {
   readonly upSinceMs: Float64Array;
   /** Decayed average latency in microseconds (R). */
   readonly latencyUs: Float64Array;
+  /** Monotonic ms of the last sample of the average, and of the first: a short history weighs its samples evenly (R). */
   readonly latencyAtMs: Float64Array;
+  readonly latencySinceMs: Float64Array;
   // Single-writer counters (W).
   endpoint(worker: number, row: number): Float64Array;
   /** HISTOGRAM_BUCKETS counts of latency until the response head. */
@@ -126,7 +128,7 @@ export const columnsSizeMax: ColumnsSize = { workers: workersMax, listeners: lis
 
 const controlBytes = 4096;
 const sharedInts = 5;
-const sharedFloats = 5;
+const sharedFloats = 6;
 
 /** Bytes of memory that openColumns needs for this size. */
 export function columnsBytes(size: ColumnsSize): number {
@@ -151,7 +153,7 @@ export function openColumns(memory: ArrayBufferLike, size: ColumnsSize): Columns
     at += n * 8;
     return new Float64Array(memory, at - n * 8, n);
   };
-  const floats = [float(), float(), float(), float(), float()] as const;
+  const floats = [float(), float(), float(), float(), float(), float()] as const;
   const region = (rows: number, width: number): ((row: number) => Float64Array) => {
     const start = at;
     at += rows * width * 8;
@@ -174,6 +176,7 @@ export function openColumns(memory: ArrayBufferLike, size: ColumnsSize): Columns
     upSinceMs: floats[2],
     latencyUs: floats[3],
     latencyAtMs: floats[4],
+    latencySinceMs: floats[5],
     endpoint: (w, r) => endpointRow(w * n + r),
     histogram: (w, r) => histogramRow(w * n + r),
     listener: (w, r) => listenerRow(w * size.listeners + r),
