@@ -31,7 +31,7 @@ const FILES: readonly (readonly [string, number])[] = [
   ["1m", 1024 * 1024],
 ];
 
-/** nginx's `user` line: the worker of a master started by root would otherwise be an account that cannot read our files. */
+/** nginx's `user` line: a master started by root would otherwise give its worker to one that cannot read our files. */
 export function userLine(): string {
   return process.getuid?.() === 0 ? "user root;" : "";
 }
