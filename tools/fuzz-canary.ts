@@ -1,4 +1,5 @@
-// A fuzz target with a planted bug. The driver must find it, else its silence about the real targets would mean nothing.
+// A fuzz target with a planted bug. The driver must find it, else its silence about the real targets would mean
+// nothing.
 
 import type { FuzzTarget } from "./fuzz.ts";
 

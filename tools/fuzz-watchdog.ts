@@ -1,5 +1,5 @@
-// The watchdog thread of the fuzz driver: a target that loops for ever blocks the main thread, so this one prints the input
-// and ends the process.
+// The watchdog thread of the fuzz driver: a target that loops for ever blocks the main thread, so this one prints the
+// input and ends the process.
 
 const STUCK_MS = 30_000;
 const CHECK_MS = 1000;

@@ -1,7 +1,7 @@
 // The fuzz driver: `bun tools/fuzz.ts [--seconds N] [--runs N] [--seed S] [--input BASE64] [name…]`. It finds every
 // src/**/*.fuzz.ts, feeds each target mutated seeds, and stops at the first finding with the seed and a shrunk input to
-// repeat it. It has no coverage feedback: breadth comes from the targets' own seeds. Exit 1: a finding; 2: the driver itself
-// is wrong. A run that never returns is ended from outside by fuzz-watchdog.ts.
+// repeat it. It has no coverage feedback: breadth comes from the targets' own seeds. Exit 1: a finding; 2: the driver
+// itself is wrong. A run that never returns is ended from outside by fuzz-watchdog.ts.
 
 import { seededRng } from "../src/base/seeded-rng.ts";
 import { canary } from "./fuzz-canary.ts";
@@ -72,7 +72,10 @@ function shrink(target: FuzzTarget, input: Uint8Array): Uint8Array {
   return best;
 }
 
-/** Runs one target: its seeds as they are, then mutations, until a bound or a finding. The same seed repeats the same inputs. */
+/**
+ * Runs one target: its seeds as they are, then mutations, until a bound or a finding. The same seed repeats the same
+ * inputs.
+ */
 export function fuzz(target: FuzzTarget, options: FuzzOptions): FuzzResult {
   if (target.seeds.length === 0) throw new Error(`fuzz target ${target.name} has no seeds`);
   const mutate = createMutator(target.seeds, seededRng(options.seed));
@@ -111,7 +114,10 @@ export async function discoverTargets(root: string): Promise<readonly FuzzTarget
   return [...targets.values()];
 }
 
-/** True if the driver finds the bug planted in the canary: a driver that finds nothing there would find nothing anywhere. */
+/**
+ * True if the driver finds the bug planted in the canary: a driver that finds nothing there would find nothing
+ * anywhere.
+ */
 export function canaryFails(seed: number): boolean {
   return fuzz(canary, { seed, runsMax: 200_000, millisecondsMax: 10_000 }).finding !== null;
 }

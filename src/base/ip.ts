@@ -1,5 +1,5 @@
-// IP addresses and CIDR blocks as text and bytes. Strict: exactly the forms of RFC 4291 2.2 and dotted quads without leading
-// zeros (which some read as octal). No names, no sockets, no interface zones.
+// IP addresses and CIDR blocks as text and bytes. Strict: exactly the forms of RFC 4291 2.2 and dotted quads without
+// leading zeros (which some read as octal). No names, no sockets, no interface zones.
 
 /** A block of addresses: the first `prefix` bits of bytes, all others zero. */
 export interface Cidr {

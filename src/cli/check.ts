@@ -15,7 +15,9 @@ import { countDiagnostics, plural, showDiagnostics } from "./show-diagnostics.ts
 export interface CheckWorld {
   readonly files: ConfigFiles;
   exists(path: string): boolean;
-  /** The body of GET /api/v1/config of the instance with this admin listener. Rejects with a sentence if there is none. */
+  /**
+   * The body of GET /api/v1/config of the instance with this admin listener. Rejects with a sentence if there is none.
+   */
   fetchConfig(admin: AdminConfig): Promise<unknown>;
 }
 

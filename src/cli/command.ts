@@ -1,5 +1,5 @@
-// What every command of the program is: a name, its help, and a function of arguments and terminal. Commands never exit the
-// process and never write past their Io, so that each can be tested as a function.
+// What every command of the program is: a name, its help, and a function of arguments and terminal. Commands never exit
+// the process and never write past their Io, so that each can be tested as a function.
 
 /** The world of a command. */
 export interface Io {

@@ -1,4 +1,5 @@
-// `sluice limits`: every bound of the program with its value, and those that the configuration can move with their defaults.
+// `sluice limits`: every bound of the program with its value, and those that the configuration can move with their
+// defaults.
 
 import { limits } from "../base/limits.ts";
 import { schemaKeys } from "../config/json-schema.ts";

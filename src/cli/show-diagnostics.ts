@@ -26,7 +26,6 @@ function excerpt(d: Diagnostic, lines: readonly string[], colors: ReturnType<typ
   const line = d.at.line > 0 ? lines[d.at.line - 1] : undefined;
   if (line === undefined || line.trim() === "") return "";
   // A byte order mark takes no column, a carriage return ends the line, and control bytes could harm the terminal.
-  // eslint-disable-next-line no-control-regex -- exactly these are taken out
   const shown = line
     .replace(/^\uFEFF/, "")
     .replace(/\r$/, "")

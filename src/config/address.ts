@@ -1,5 +1,5 @@
-// Addresses as people write them: "0.0.0.0:8080", "[::1]:80", "app.example.com:3000", "unix:/run/app.sock". Syntax only:
-// no name is resolved here, no file looked at.
+// Addresses as people write them: "0.0.0.0:8080", "[::1]:80", "app.example.com:3000", "unix:/run/app.sock". Syntax
+// only: no name is resolved here, no file looked at.
 
 import { formatIp, parseIp } from "../base/ip.ts";
 import type { BindAddress } from "../model/config.ts";
@@ -24,7 +24,7 @@ export function isFault(value: object): value is Fault {
   return "message" in value;
 }
 
-function fault(message: string, hint = ""): Fault {
+export function fault(message: string, hint = ""): Fault {
   return { message, hint };
 }
 

@@ -1,5 +1,5 @@
-// What changes between two resolved configurations, in the words of the file: for `sluice check` and for the log of a reload.
-// Pure; secrets are neither compared nor shown.
+// What changes between two resolved configurations, in the words of the file: for `sluice check` and for the log of a
+// reload. Pure; secrets are neither compared nor shown.
 
 import { formatMs } from "../base/duration.ts";
 import { OFF, type BindAddress, type Config, type PoolConfig } from "../model/config.ts";
@@ -118,12 +118,14 @@ function isBind(value: object): value is BindAddress {
   return "ip" in value && "port" in value && "unixPath" in value;
 }
 
+const unlimitedAtZero = /(bodyBytes|\.requests|maxConnections|loadPercent)$/;
+
 function leafText(path: string, value: unknown): string {
   if (value === null) return "none";
   if (typeof value === "object" && isBind(value)) return formatBind(value);
   if (Array.isArray(value)) return value.join("-");
   if (typeof value !== "number") return String(value);
-  if (/(bodyBytes|\.requests|maxConnections|loadPercent)$/.test(path) && value === OFF) return "unlimited";
-  if (/Bytes$/.test(path)) return formatSize(value);
+  if (value === OFF && unlimitedAtZero.test(path)) return "unlimited";
+  if (path.endsWith("Bytes")) return formatSize(value);
   return String(value);
 }

@@ -1,14 +1,13 @@
-// zod's issues in this program's own words: what was expected, what was found, and what helps. zod's sentences never reach the
-// user; its error map is used only to learn which schema spoke, because that is where the expectation is noted.
+// zod's issues in this program's own words: what was expected, what was found, and what helps. zod's sentences never
+// reach the user; its error map is used only to learn which schema spoke, because that is where the expectation is
+// noted.
 
 import type * as z from "zod";
-import { formatMs } from "../base/duration.ts";
-import { durationMsMax } from "../base/limits.ts";
 import { isFault } from "./address.ts";
 import { notes } from "./fields.ts";
+import { noHint, type HintFor } from "./hints.ts";
 import { error, errorAtKey, show, type Path, type Problem } from "./problem.ts";
 import { didYouMean, listWords, MEANT, nearest, sameWord, synonym } from "./suggest.ts";
-import { parseDuration, parseSize } from "./units.ts";
 
 /** All keys of the schema with the places where they belong: for hints about keys in the wrong place. */
 export type KeyPlaces = ReadonlyMap<string, readonly string[]>;
@@ -17,8 +16,8 @@ type RawIssue = z.core.$ZodRawIssue;
 type Issue = z.core.$ZodIssue;
 
 /**
- * Values that zod does not check itself (keys called __proto__, cycles) are refused before. Returns the parsed value, or null
- * with at least one problem.
+ * Values that zod does not check itself (keys called __proto__, cycles) are refused before. Returns the parsed value,
+ * or null with at least one problem.
  */
 export function parseWith<T extends z.ZodType>(
   schema: T,
@@ -61,14 +60,19 @@ function schemaOf(issue: Issue, context: Context): z.core.$ZodType | undefined {
   return raw?.schema ?? (raw?.inst as z.core.$ZodType | undefined);
 }
 
-function expectsOf(issue: Issue, context: Context): string {
-  if (issue.code === "custom") return String(issue.params?.["expects"]);
+interface Noted {
+  readonly expects: string;
+  readonly hint: HintFor;
+}
+
+/** What the schema that spoke has noted: the words for what it expects, and hints about what was found instead. */
+function notesOf(issue: Issue, context: Context): Noted {
+  if (issue.code === "custom" && issue.params !== undefined) return issue.params as Noted; // fields.ts: text()
   const schema = schemaOf(issue, context);
-  const noted = schema === undefined ? undefined : notes.get(schema)?.expects;
-  if (noted !== undefined) return noted;
-  if (issue.code === "invalid_value") return listWords(issue.values.map(String));
-  if (issue.code === "invalid_type" && issue.expected === "boolean") return "true or false";
-  return "something else";
+  const { expects, hint } = schema === undefined ? {} : (notes.get(schema) ?? {});
+  // A choice of words needs no note: the words say it.
+  const words = issue.code === "invalid_value" ? listWords(issue.values.map(String)) : "another value";
+  return { expects: expects ?? words, hint: hint ?? noHint };
 }
 
 function pathOf(issue: Issue, prefix: Path): Path {
@@ -79,16 +83,20 @@ function explain(issue: Issue, prefix: Path, context: Context): Problem[] {
   const path = pathOf(issue, prefix);
   if (issue.code === "unrecognized_keys") return issue.keys.map((k) => unknownKey(issue, path, k, context));
   if (issue.code === "invalid_key") {
-    const expects = issue.issues.map((inner) => expectsOf(inner as Issue, context))[0] ?? "another name";
+    const expects = issue.issues.map((inner) => notesOf(inner as Issue, context).expects)[0] ?? "another name";
     return [errorAtKey(path, `expected ${expects}, found ${show(path.at(-1))}`)];
   }
   if (issue.code === "invalid_union") return explainUnion(issue, path, context);
-  const expects = expectsOf(issue, context);
-  if (issue.input === undefined) return [error(path, `${MISSING}expected ${expects}`)];
   const fault: unknown = issue.code === "custom" ? issue.params?.["fault"] : null;
   if (typeof fault === "object" && fault !== null && isFault(fault)) return [error(path, fault.message, fault.hint)];
   const words = issue.code === "invalid_value" ? issue.values.map(String) : [];
-  return [error(path, `expected ${expects}, found ${found(issue.input, path)}`, hintFor(issue.input, expects, words))];
+  return [mismatch(path, issue.input, notesOf(issue, context), words)];
+}
+
+function mismatch(path: Path, input: unknown, noted: Noted, words: readonly string[]): Problem {
+  if (input === undefined) return error(path, `${MISSING}expected ${noted.expects}`);
+  const near = typeof input === "string" ? didYouMean(input, words) : "";
+  return error(path, `expected ${noted.expects}, found ${found(input, path)}`, near === "" ? noted.hint(input) : near);
 }
 
 /** The found value; secrets are never repeated. */
@@ -104,66 +112,16 @@ function isMismatch(issue: Issue): boolean {
 }
 
 /**
- * The option that fits the kind of the value explains the mistake; if none fits, the union's own expectation does, with a
- * suggestion from the words of all options.
+ * The option that fits the kind of the value explains the mistake; if none fits, the union's own expectation does, with
+ * a suggestion from the words of all options.
  */
 function explainUnion(issue: Issue & { code: "invalid_union" }, path: Path, context: Context): Problem[] {
   const fitting = issue.errors.filter((issues) => !issues.some(isMismatch));
   if (fitting.length === 1) return fitting[0]!.flatMap((inner) => explain(inner, path, context));
-  if (issue.input === undefined) return [error(path, `${MISSING}expected ${expectsOf(issue, context)}`)];
   const words = issue.errors
     .flat()
     .flatMap((inner) => (inner.code === "invalid_value" ? inner.values.map(String) : []));
-  const expects = expectsOf(issue, context);
-  return [error(path, `expected ${expects}, found ${found(issue.input, path)}`, hintFor(issue.input, expects, words))];
-}
-
-function hintFor(input: unknown, expects: string, words: readonly string[]): string {
-  if (typeof input === "string") {
-    const near = didYouMean(input, words);
-    if (near !== "") return near;
-    if (expects === "true or false" && /^(true|yes|on)$/i.test(input)) return "write true, without quotes";
-    if (expects === "true or false" && /^(false|no|off)$/i.test(input)) return "write false, without quotes";
-    if (/^a whole number/.test(expects) && /^-?\d+$/.test(input)) return `a number stands without quotes: ${input}`;
-    if (/duration/.test(expects)) return durationHint(input);
-    if (/^a size/.test(expects)) return sizeHint(input);
-    if (/^a list/.test(expects)) return `write it as a list: [${show(input)}]`;
-    return "";
-  }
-  if (input === false && /\boff\b/.test(expects)) return "write off";
-  if (typeof input === "number") {
-    if (/duration/.test(expects)) return `a duration has a unit: write ${input}s or ${input}ms`;
-    if (/^an address and port/.test(expects)) return `write 0.0.0.0:${input}`;
-    if (/percentage/.test(expects)) return `write ${input}%`;
-    if (/text|name|characters|header|value/.test(expects)) return `put it in quotes: "${input}"`;
-  }
-  if (typeof input === "boolean" && /text|name|value/.test(expects)) return `put it in quotes: "${input}"`;
-  if (Array.isArray(input) && /^a map/.test(expects)) return "write keys and values, without dashes";
-  if (typeof input === "object" && input !== null && !Array.isArray(input) && /^a list/.test(expects)) {
-    return "begin each entry with a dash";
-  }
-  return "";
-}
-
-function durationHint(input: string): string {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(input);
-  if (match === null || parseDuration(input) !== null) return "";
-  const unit = unitOf(match[2]!.toLowerCase());
-  if (unit === "") return `a duration has a unit: ${match[1]}s or ${match[1]}ms`;
-  const ms = Math.round(Number(match[1]) * parseDuration(`1${unit}`)!);
-  return ms < 1 || ms > durationMsMax ? "" : `write ${formatMs(ms)}`;
-}
-
-/** "sec", "seconds" and "S" are s; "" for words that begin like no unit. */
-function unitOf(word: string): string {
-  if (/^(ms|milli|msec)/.test(word)) return "ms";
-  const first = word.slice(0, 1);
-  return first !== "" && "smhd".includes(first) ? first : "";
-}
-
-function sizeHint(input: string): string {
-  const match = /^\s*(\d+)\s*([kmg])i?b?\s*$/i.exec(input);
-  return match === null || parseSize(input) !== null ? "" : `write ${match[1]}${match[2]!.toLowerCase()}`;
+  return [mismatch(path, issue.input, notesOf(issue, context), words)];
 }
 
 function unknownKey(issue: Issue, path: Path, unknown: string, context: Context): Problem {

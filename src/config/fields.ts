@@ -1,11 +1,22 @@
-// The leaf types of the schema: text with a meaning (durations, sizes, addresses …), each with the words by which a diagnostic
-// says what was expected, and with the pattern that the JSON Schema shows to editors.
+// The leaf types of the schema: text with a meaning (durations, sizes, addresses …), each with the words by which a
+// diagnostic says what was expected, and with the pattern that the JSON Schema shows to editors.
 
 import * as z from "zod";
 import { connectionsMax, durationMsMax, headBytesMax } from "../base/limits.ts";
 import { formatMs } from "../base/duration.ts";
 import { OFF, type BindAddress, type HashKey } from "../model/config.ts";
-import { isFault, parseBind, parseEndpointAddress, type EndpointAddress, type Fault } from "./address.ts";
+import { fault, isFault, parseBind, parseEndpointAddress, type EndpointAddress, type Fault } from "./address.ts";
+import {
+  bindHint,
+  durationHint,
+  listHint,
+  noHint,
+  percentHint,
+  sizeHint,
+  textHint,
+  wholeHint,
+  type HintFor,
+} from "./hints.ts";
 import {
   durationPattern,
   formatSize,
@@ -29,40 +40,49 @@ export type HashKeyText = "source" | "path" | "uri" | `${"header" | "cookie" | "
 export interface Notes {
   /** "a duration such as 10s": what was expected, for diagnostics. */
   readonly expects?: string;
+  /** What helps somebody who wrote something else. */
+  readonly hint?: HintFor;
   /** The default as the user would write it, for the JSON Schema and the reference. */
   readonly byDefault?: unknown;
 }
 
 export const notes = z.registry<Notes>();
 
-/** Says what a schema expects, for diagnostics. */
-export function expecting<T extends z.ZodType>(schema: T, expects: string): T {
-  notes.add(schema, { expects });
+/** Says what a schema expects and what helps, for diagnostics. */
+export function expecting<T extends z.ZodType>(schema: T, expects: string, hint: HintFor = noHint): T {
+  notes.add(schema, { expects, hint });
   return schema;
 }
 
-/** Text with a meaning: parse returns the value or what is wrong. */
+/** Text with a meaning: parse returns the value, or what is wrong, or null if `expects` says it all. */
 export function text<T, I extends string>(
   expects: string,
   pattern: string | null,
   parse: (text: string) => T | Fault | null,
+  hint: HintFor = noHint,
 ): z.ZodType<T, I> {
-  const source = expecting(pattern === null ? z.string().meta({}) : z.string().meta({ pattern }), expects);
-  const meaning = expecting(
-    z.transform((given: string, context): T => {
-      const value = parse(given);
-      if (value !== null && !(typeof value === "object" && isFault(value))) return value;
-      context.issues.push({ code: "custom", input: given, params: { expects, fault: value } });
-      return z.NEVER;
-    }),
-    expects,
-  );
+  const source = expecting(pattern === null ? z.string().meta({}) : z.string().meta({ pattern }), expects, hint);
+  const meaning = z.transform((given: string, context): T => {
+    const value = parse(given);
+    if (value !== null && !(typeof value === "object" && isFault(value))) return value;
+    context.issues.push({ code: "custom", input: given, params: { expects, hint, fault: value } });
+    return z.NEVER;
+  });
   return z.pipe(source, meaning as z.ZodType<T, string>) as unknown as z.ZodType<T, I>;
 }
 
 /** A whole number within [min, max]. */
-export function whole(min: number, max: number): z.ZodType<number, number> {
-  return expecting(z.int().min(min).max(max), `a whole number from ${min} to ${max}`);
+export function whole(
+  min: number,
+  max: number,
+  expects = `a whole number from ${min} to ${max}`,
+): z.ZodType<number, number> {
+  return expecting(z.int().min(min).max(max), expects, wholeHint);
+}
+
+/** A list of at least `min` entries. */
+export function list<T extends z.ZodType>(schema: T, expects: string, min = 0): z.ZodArray<T> {
+  return expecting(z.array(schema).min(min), expects, listHint);
 }
 
 /** One of a few words. */
@@ -73,21 +93,31 @@ export function word<const W extends readonly [string, ...string[]]>(words: W): 
 /** A duration from minMs to durationMsMax. */
 export function duration(minMs = 1): z.ZodType<number, DurationText> {
   const expects = `a duration from ${formatMs(minMs)} to ${formatMs(durationMsMax)}, such as 250ms, 10s, 5m or 1h`;
-  return text<number, DurationText>(expects, durationPattern, (given) => {
-    const ms = parseDuration(given);
-    if (given === "off")
-      return { message: "this duration cannot be off", hint: "every wait needs an end: write a long one such as 1d" };
-    return ms !== null && ms >= minMs ? ms : null;
-  });
+  const notOff = fault("this duration cannot be off", "every wait needs an end: write a long one such as 1d");
+  return text<number, DurationText>(
+    expects,
+    durationPattern,
+    (given) => {
+      const ms = parseDuration(given);
+      if (given === "off") return notOff;
+      return ms !== null && ms >= minMs ? ms : null;
+    },
+    durationHint,
+  );
 }
 
 /** A duration, or "off". */
 export function durationOrOff(): z.ZodType<number, DurationText | "off"> {
   const expects = `a duration such as 250ms, 10s, 5m or 1h (at most ${formatMs(durationMsMax)}), or off`;
-  return text(expects, `${durationPattern.slice(0, -1)}$|^off$`, (given) => {
-    const ms = given === "off" ? OFF : parseDuration(given);
-    return ms !== null && (ms > 0 || given === "off") ? ms : null;
-  });
+  return text(
+    expects,
+    `${durationPattern}|^off$`,
+    (given) => {
+      const ms = given === "off" ? OFF : parseDuration(given);
+      return ms !== null && (ms > 0 || given === "off") ? ms : null;
+    },
+    durationHint,
+  );
 }
 
 /** A size of 1 byte to max, given as text or as a bare number of bytes; "unlimited" where allowed. */
@@ -98,12 +128,17 @@ function sizeWith<I extends string>(
   max: number,
   off: boolean,
 ): z.ZodType<number, I | number> {
-  const asText = text<number, I>(expects, pattern, (given) => {
-    if (off && given === "unlimited") return OFF;
-    const bytes = parseSize(given);
-    return bytes !== null && bytes >= min && bytes <= max ? bytes : null;
-  });
-  return expecting(z.union([asText, expecting(z.int().min(min).max(max), expects)]), expects);
+  const asText = text<number, I>(
+    expects,
+    pattern,
+    (given) => {
+      if (off && given === "unlimited") return OFF;
+      const bytes = parseSize(given);
+      return bytes !== null && bytes >= min && bytes <= max ? bytes : null;
+    },
+    sizeHint,
+  );
+  return expecting(z.union([asText, whole(min, max, expects)]), expects);
 }
 
 export function size(min: number, max = headBytesMax): z.ZodType<number, SizeText> {
@@ -120,10 +155,10 @@ export function sizeOrUnlimited(): z.ZodType<number, SizeText | "unlimited"> {
 export function countOrUnlimited(max = connectionsMax): z.ZodType<number, number | "unlimited"> {
   const expects = `a whole number from 1 to ${max}, or unlimited`;
   const unlimited = z.pipe(
-    expecting(z.literal("unlimited"), expects),
+    z.literal("unlimited"),
     z.transform(() => OFF),
   );
-  return expecting(z.union([expecting(z.int().min(1).max(max), expects), unlimited]), expects);
+  return expecting(z.union([whole(1, max, expects), unlimited]), expects, wholeHint);
 }
 
 /** A share above 100 %, or "unlimited". */
@@ -136,6 +171,7 @@ export function loadPercent(): z.ZodType<number, PercentText | "unlimited"> {
       const percent = parsePercent(given);
       return percent !== null && percent > 100 && percent <= 10_000 ? percent : null;
     },
+    percentHint,
   );
 }
 
@@ -144,6 +180,7 @@ export const bindAddress: z.ZodType<BindAddress, string> = text(
   "an address and port such as 0.0.0.0:8080, [::]:8080 or unix:/run/sluice.sock",
   null,
   parseBind,
+  bindHint,
 );
 
 /** Where an endpoint is. */
@@ -166,12 +203,9 @@ export const hashKey: z.ZodType<HashKey, HashKeyText> = text<HashKey, HashKeyTex
     if (match === null) return null;
     const from = match[1] as "header" | "cookie" | "query";
     const name = match[2]!;
-    if (name === "") return { message: `${from}: needs a name`, hint: `write ${from}:NAME` };
+    if (name === "") return fault(`${from}: needs a name`, `write ${from}:NAME`);
     if (from === "query" ? /[\s&=#\p{Cc}]/u.test(name) : !tokenPattern.test(name)) {
-      return {
-        message: `${JSON.stringify(name)} is not the name of a ${from === "query" ? "query argument" : from}`,
-        hint: "",
-      };
+      return fault(`${JSON.stringify(name)} is not the name of a ${from === "query" ? "query argument" : from}`);
     }
     return { from, name: from === "header" ? name.toLowerCase() : name };
   },
@@ -180,7 +214,7 @@ export const hashKey: z.ZodType<HashKey, HashKeyText> = text<HashKey, HashKeyTex
 /** A status code, or a range of them as "200-299"; both ends included. */
 export const statusRange: z.ZodType<readonly [number, number], number | `${number}-${number}`> = expecting(
   z.union([
-    expecting(z.int().min(100).max(599), "a status code from 100 to 599").transform((n): [number, number] => [n, n]),
+    whole(100, 599, "a status code from 100 to 599").transform((n): [number, number] => [n, n]),
     text<readonly [number, number], `${number}-${number}`>(
       "a status code, or a range such as 200-299",
       "^[1-5]\\d\\d-[1-5]\\d\\d$",
@@ -188,7 +222,7 @@ export const statusRange: z.ZodType<readonly [number, number], number | `${numbe
         const match = /^([1-5]\d\d)-([1-5]\d\d)$/.exec(given);
         if (match === null) return null;
         if (Number(match[1]) <= Number(match[2])) return [Number(match[1]), Number(match[2])];
-        return { message: `the range ${given} is empty`, hint: `write ${match[2]}-${match[1]}` };
+        return fault(`the range ${given} is empty`, `write ${match[2]}-${match[1]}`);
       },
     ),
   ]),
@@ -199,11 +233,11 @@ export const statusRange: z.ZodType<readonly [number, number], number | `${numbe
 export const name = expecting(
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/),
   "a name of at most 64 letters, digits, dots, dashes and underscores that begins with a letter or digit",
+  textHint,
 );
 
 /** Text without line ends or other control bytes. */
 export function plainText(expects: string, lengthMax = 1024): z.ZodType<string, string> {
-  // eslint-disable-next-line no-control-regex -- control bytes are the point
   return expecting(
     z
       .string()
@@ -211,5 +245,6 @@ export function plainText(expects: string, lengthMax = 1024): z.ZodType<string, 
       .max(lengthMax)
       .regex(/^[^\u0000-\u001f\u007f]*$/),
     expects,
+    textHint,
   );
 }

@@ -1,5 +1,5 @@
-// The JSON Schema of the configuration, from the same model that checks it: what `sluice schema` prints and editors read.
-// Draft 7, because that is what yaml-language-server knows best.
+// The JSON Schema of the configuration, from the same model that checks it: what `sluice schema` prints and editors
+// read. Draft 7, because that is what yaml-language-server knows best.
 
 import * as z from "zod";
 import type { KeyPlaces } from "./explain.ts";

@@ -1,4 +1,5 @@
-// From a file, a text or a value to a validated Config: chooses the front end, collects every mistake, gives each its place.
+// From a file, a text or a value to a validated Config: chooses the front end, collects every mistake, gives each its
+// place.
 
 import { configBytesMax } from "../base/limits.ts";
 import type { Config } from "../model/config.ts";
@@ -33,7 +34,10 @@ export type ModuleResult =
 
 /** How files are read; the implementation is the caller's. */
 export interface ConfigFiles {
-  /** The file's bytes. Throws an Error whose message is a sentence for the operator, also if they are more than the limit. */
+  /**
+   * The file's bytes. Throws an Error whose message is a sentence for the operator, also if they are more than the
+   * limit.
+   */
   readBytes(path: string, bytesMax: number): Uint8Array;
   /** Runs a TypeScript or JavaScript module afresh. Never rejects. */
   importDefault(path: string): Promise<ModuleResult>;

@@ -1,5 +1,5 @@
-// From what was typed to the resolved Config: defaults filled in, short forms written out. Also the rules about the typing
-// itself, which the Config no longer shows: keys that have no meaning together, keys that need one another.
+// From what was typed to the resolved Config: defaults filled in, short forms written out. Also the rules about the
+// typing itself, which the Config no longer shows: keys that have no meaning together, keys that need one another.
 
 import type {
   AccessLogConfig,

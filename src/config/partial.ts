@@ -1,5 +1,6 @@
-// A mistake in one value must not hide those elsewhere: the wrong values are taken out of the tree, the rest is checked as if
-// it were whole, and what only followed from the wrong values is dropped again. The result is never used to run anything.
+// A mistake in one value must not hide those elsewhere: the wrong values are taken out of the tree, the rest is checked
+// as if it were whole, and what only followed from the wrong values is dropped again. The result is never used to run
+// anything.
 
 import { isMissing } from "./explain.ts";
 import type { Path, Problem } from "./problem.ts";
@@ -70,7 +71,10 @@ function related(a: Path, b: Path): boolean {
   return true;
 }
 
-/** The errors of the second look that the first look's mistakes cannot have caused. Warnings may have been, so none is kept. */
+/**
+ * The errors of the second look that the first look's mistakes cannot have caused. Warnings may have been, so none is
+ * kept.
+ */
 export function independent(found: readonly Problem[], mistakes: readonly Problem[]): readonly Problem[] {
   return found.filter((p) => p.severity === "error" && !mistakes.some((m) => related(m.path, p.path)));
 }

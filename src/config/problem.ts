@@ -1,5 +1,5 @@
-// A mistake in a configuration before it has a place: the path of keys that leads to it, what is wrong and what helps. Front
-// ends know where paths stand in the text and turn problems into diagnostics.
+// A mistake in a configuration before it has a place: the path of keys that leads to it, what is wrong and what helps.
+// Front ends know where paths stand in the text and turn problems into diagnostics.
 
 import { diagnosticsMax } from "../base/limits.ts";
 import type { Diagnostic, Position } from "../model/diagnostic.ts";

@@ -1,4 +1,5 @@
-// Random sound configurations come back unchanged through YAML in several styles, through JSON and through a TypeScript object.
+// Random sound configurations come back unchanged through YAML in several styles, through JSON and through a TypeScript
+// object.
 
 import { expect, test } from "bun:test";
 import { stringify } from "yaml";

@@ -1,6 +1,6 @@
-// The model of what users type, in YAML or TypeScript: keys, types, descriptions and defaults. The JSON Schema, the types of
-// defineConfig and the checking of a file all come from here. Rules that look at more than one value are in lower.ts (what
-// was typed) and validate.ts (what it came to).
+// The model of what users type, in YAML or TypeScript: keys, types, descriptions and defaults. The JSON Schema, the
+// types of defineConfig and the checking of a file all come from here. Rules that look at more than one value are in
+// lower.ts (what was typed) and validate.ts (what it came to).
 
 import * as z from "zod";
 import { formatMs } from "../base/duration.ts";
@@ -43,6 +43,7 @@ import {
   endpointAddress,
   expecting,
   hashKey,
+  list,
   loadPercent,
   name,
   notes,
@@ -53,6 +54,7 @@ import {
   whole,
   word,
 } from "./fields.ts";
+import { booleanHint, mapHint, offHint, textHint } from "./hints.ts";
 import { formatSize } from "./units.ts";
 
 /** An optional key with its description, and its default as the user would write it. */
@@ -64,24 +66,25 @@ function key<T extends z.ZodType>(schema: T, description: string, byDefault?: un
 
 /** A key that must be given. */
 function required<T extends z.ZodType>(schema: T, description: string): T {
-  const { expects } = notes.get(schema) ?? {};
   const described = schema.meta({ description });
-  return expects === undefined ? described : expecting(described, expects);
+  const { expects, hint } = notes.get(schema) ?? {};
+  return expects === undefined ? described : expecting(described, expects, hint);
 }
 
 /** A map with exactly these keys. */
 function map<S extends z.ZodRawShape>(expects: string, shape: S): z.ZodObject<S, z.core.$strict> {
-  return expecting(z.strictObject(shape), expects);
+  return expecting(z.strictObject(shape), expects, mapHint);
 }
 
 /** Either the word off or something else. */
 function orOff<T extends z.ZodType>(schema: T, expects: string): z.ZodUnion<[z.ZodLiteral<"off">, T]> {
-  return expecting(z.union([z.literal("off"), schema]), expects);
+  return expecting(z.union([z.literal("off"), schema]), expects, offHint);
 }
 
 /** One value or a list of them. */
 function oneOrMore<T extends z.ZodType>(schema: T, expects: string): z.ZodUnion<[T, z.ZodArray<T>]> {
-  return expecting(z.union([schema, expecting(z.array(schema).min(1), expects)]), expects);
+  const { hint } = notes.get(schema) ?? {};
+  return expecting(z.union([schema, list(schema, expects, 1)]), expects, hint);
 }
 
 const off = (ms: number): string => (ms === OFF ? "off" : formatMs(ms));
@@ -166,16 +169,14 @@ const cidr = plainText("an address block such as 10.0.0.0/8");
 const listener = map("a listener: a map with bind, and forward or routes", {
   bind: required(
     oneOrMore(bindAddress, "an address such as 0.0.0.0:8080, or a list of addresses"),
-    "Where to listen: `0.0.0.0:8080`, `[::]:8080`, `unix:/run/sluice.sock`, or a list of these. Port 0 takes any free one.",
+    "Where to listen: `0.0.0.0:8080`, `[::]:8080`, `unix:/run/sluice.sock`, or a list of these. " +
+      "Port 0 takes any free one.",
   ),
   protocol: key(word(["http"]), "What clients speak.", "http"),
   forward: key(forward, "The pool that gets every request: short for one route with nothing but `forward`."),
-  routes: key(
-    expecting(z.array(route), "a list of routes"),
-    "Routes in order, the first that matches wins; no match is 404.",
-  ),
+  routes: key(list(route, "a list of routes"), "Routes in order, the first that matches wins; no match is 404."),
   trustedProxies: key(
-    expecting(z.array(cidr), "a list of address blocks such as 10.0.0.0/8"),
+    list(cidr, "a list of address blocks such as 10.0.0.0/8"),
     "Whose `X-Forwarded-*` and `X-Real-IP` headers are believed and appended to; from all others they are replaced.",
     [],
   ),
@@ -210,7 +211,8 @@ const balance = expecting(
       ),
       key: key(
         hashKey,
-        "consistent-hash: what is hashed: `source`, `path`, `uri` (path and query), `header:NAME`, `cookie:NAME` or `query:NAME`.",
+        "consistent-hash: what is hashed: `source`, `path`, `uri` (path and query), `header:NAME`, `cookie:NAME` or " +
+          "`query:NAME`.",
         "source",
       ),
       load: key(
@@ -234,10 +236,15 @@ const endpoint = expecting(
     map("an endpoint: a map with address", {
       address: required(
         endpointAddress,
-        "`10.0.0.1:3000`, `app.internal:3000` (resolved at the start and again as its TTL runs out), `[::1]:3000` or `unix:/run/app.sock`.",
+        "`10.0.0.1:3000`, `app.internal:3000` (resolved at the start and again as its TTL runs out), `[::1]:3000` or " +
+          "`unix:/run/app.sock`.",
       ),
       id: key(
-        expecting(z.string().regex(/^[!-~]{1,255}$/), "an id of 1 to 255 printable ASCII characters without spaces"),
+        expecting(
+          z.string().regex(/^[!-~]{1,255}$/),
+          "an id of 1 to 255 printable ASCII characters without spaces",
+          textHint,
+        ),
         "Unique within the pool; the address unless given. Counters, health and connections follow it through reloads.",
       ),
       weight: key(
@@ -246,7 +253,7 @@ const endpoint = expecting(
         defaultEndpoint.weight,
       ),
       backup: key(
-        expecting(z.boolean(), "true or false"),
+        expecting(z.boolean(), "true or false", booleanHint),
         "Serves only while no other endpoint can.",
         defaultEndpoint.backup,
       ),
@@ -276,7 +283,7 @@ const health = map("a map of health check settings, or off", {
   host: key(plainText("a host name", 255), "http: the `Host` header; the endpoint's address unless given."),
   headers: key(
     expecting(
-      z.record(z.string(), expecting(z.string().max(4096), "the value of a header, as text")),
+      z.record(z.string(), expecting(z.string().max(4096), "the value of a header, as text", textHint)),
       "a map of header names to values",
     ),
     "http: further header fields of the request.",
@@ -307,7 +314,7 @@ const health = map("a map of health check settings, or off", {
         ["200-299"],
       ),
       body: key(
-        expecting(z.string().min(1).max(4096), "text"),
+        expecting(z.string().min(1).max(4096), "text", textHint),
         "Text that the first 256 KB of the body must contain; anything unless given.",
       ),
     }),
@@ -322,7 +329,7 @@ const health = map("a map of health check settings, or off", {
 
 const passive = map("a map with maxFails and failTimeout, or off", {
   maxFails: key(
-    expecting(whole(1, 100_000), "a whole number from 1 to 100000 (to disable, write passive: off)"),
+    whole(1, 100_000, "a whole number from 1 to 100000 (to disable, write passive: off)"),
     "Failed attempts within failTimeout that take an endpoint out.",
     defaultPassive.maxFails,
   ),
@@ -376,7 +383,7 @@ const resolve = map("a map with min and max", {
 const pool = map("a pool: a map with endpoints", {
   balance: key(balance, "How an endpoint is chosen: an algorithm, or a map with `by` and its options.", defaultBalance),
   endpoints: required(
-    expecting(z.array(endpoint), "a list of endpoints"),
+    list(endpoint, "a list of endpoints"),
     "The servers: addresses, or maps with `address` and options.",
   ),
   protocol: key(word(["http"]), "What the endpoints speak.", "http"),
@@ -407,7 +414,11 @@ const admin = map("a map with bind and token, or off", {
     formatBind(defaultAdmin.bind),
   ),
   token: key(
-    expecting(z.string().regex(/^[!-~]{16,256}$/), "a secret of 16 to 256 printable ASCII characters without spaces"),
+    expecting(
+      z.string().regex(/^[!-~]{16,256}$/),
+      "a secret of 16 to 256 printable ASCII characters without spaces",
+      textHint,
+    ),
     "Bearer token that every call must carry.",
   ),
 });
@@ -426,7 +437,7 @@ const workersWords = `auto, or a whole number from 1 to ${workersMax}`;
 /** A whole configuration as typed. */
 export const configSchema = map("a map with listeners and pools", {
   workers: key(
-    expecting(z.union([z.literal("auto"), expecting(whole(1, workersMax), workersWords)]), workersWords),
+    expecting(z.union([z.literal("auto"), whole(1, workersMax, workersWords)]), workersWords),
     "Worker processes; `auto` is one per CPU.",
     "auto",
   ),
@@ -457,11 +468,11 @@ export const configSchema = map("a map with listeners and pools", {
     "Timeouts of the whole program.",
   ),
   listeners: key(
-    expecting(z.record(name, listener), "a map of listeners by name"),
+    expecting(z.record(name, listener), "a map of listeners by name", mapHint),
     "What is listened on, and where its requests go; by name.",
     {},
   ),
-  pools: key(expecting(z.record(name, pool), "a map of pools by name"), "Groups of endpoints, by name.", {}),
+  pools: key(expecting(z.record(name, pool), "a map of pools by name", mapHint), "Groups of endpoints, by name.", {}),
 });
 
 /** What users type, before parsing. */

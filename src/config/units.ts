@@ -1,5 +1,5 @@
-// Durations, sizes and percentages as people write them, into numbers and back. One number and one unit, no fractions: what a
-// file says is exactly what it means.
+// Durations, sizes and percentages as people write them, into numbers and back. One number and one unit, no fractions:
+// what a file says is exactly what it means.
 
 import { durationMsMax } from "../base/limits.ts";
 

@@ -65,7 +65,8 @@ const ownHeaders = ["host", "connection", "content-length", "transfer-encoding",
 
 function validateHealth(health: HealthConfig, path: Path, problems: Problem[]): void {
   if (health.timeoutMs > health.intervalMs) {
-    const message = `the timeout (${formatMs(health.timeoutMs)}) is longer than the interval (${formatMs(health.intervalMs)})`;
+    const interval = formatMs(health.intervalMs);
+    const message = `the timeout (${formatMs(health.timeoutMs)}) is longer than the interval (${interval})`;
     problems.push(
       warning([...path, "timeout"], message, "a dead endpoint is then checked less often than each interval"),
     );

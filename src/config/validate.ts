@@ -1,5 +1,5 @@
-// Rules that look at a resolved Config, wherever it came from: names that must exist or be unique, addresses that collide,
-// numbers that contradict each other. Pure; nothing is resolved, bound or opened.
+// Rules that look at a resolved Config, wherever it came from: names that must exist or be unique, addresses that
+// collide, numbers that contradict each other. Pure; nothing is resolved, bound or opened.
 
 import { isLoopback, parseCidr, parseIp } from "../base/ip.ts";
 import { endpointRowsMax, listenersMax, poolsMax, routesMax } from "../base/limits.ts";
@@ -32,7 +32,8 @@ export function validate(config: Config): readonly Problem[] {
 
 /** Names become keys of plain objects in plans and answers; those that every object has would be found there. */
 function validateName(path: Path, problems: Problem[]): void {
-  if (path.at(-1)! in Object.prototype) problems.push(errorAtKey(path, "this name is reserved", "choose another name"));
+  if (String(path.at(-1)) in Object.prototype)
+    problems.push(errorAtKey(path, "this name is reserved", "choose another name"));
 }
 
 function validateUser(user: string | null, problems: Problem[]): void {

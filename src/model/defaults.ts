@@ -1,5 +1,5 @@
-// Every default of the configuration, once, with the reason. Front ends fill them in, the JSON Schema and the reference show
-// them. Where a peer's default is named it is that of nginx 1.29, HAProxy 3.x, Envoy 1.3x or AWS ALB.
+// Every default of the configuration, once, with the reason. Front ends fill them in, the JSON Schema and the reference
+// show them. Where a peer's default is named it is that of nginx 1.29, HAProxy 3.x, Envoy 1.3x or AWS ALB.
 
 import {
   OFF,
@@ -56,7 +56,8 @@ export const defaultListenerLimits: ListenerLimits = {
   headBytes: 64 * 1024,
   // HAProxy 101, Envoy 100.
   headers: 100,
-  // nginx's 1m is the commonest surprise of newcomers; bodies are streamed, never collected, so they cost no memory here.
+  // nginx's 1m is the commonest surprise of newcomers; bodies are streamed, never collected, so they cost no memory
+  // here.
   bodyBytes: OFF,
   // nginx closes after 1000 to free memory of its pools; there is nothing to free here.
   requests: OFF,
@@ -134,5 +135,7 @@ export const defaultQueue: QueueConfig = { size: 1000, timeoutMs: 5000 };
 /** Honest: when all are down, say 503. ALB's "send to all" is one word away. */
 export const defaultNoneHealthy: PoolConfig["noneHealthy"] = "fail";
 
-/** The TTL decides, but never more often than each 5 s (also without a TTL), and never less often than Caddy's minute. */
+/**
+ * The TTL decides, but never more often than each 5 s (also without a TTL), and never less often than Caddy's minute.
+ */
 export const defaultResolve: PoolConfig["resolve"] = { minMs: 5000, maxMs: 60_000 };

@@ -11,12 +11,10 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const main = join(folder, "sluice.config.ts");
 const helper = join(folder, "helper.ts");
-writeFileSync(
-  main,
-  'import { defineConfig } from "sluice";\nimport { n } from "./helper.ts";\nexport default defineConfig({ n } as never);\n',
-);
+const imports = 'import { defineConfig } from "sluice";\nimport { n } from "./helper.ts";\n';
+writeFileSync(main, `${imports}export default defineConfig({ n } as never);\n`);
 
-async function withHelper(text: string, timeoutMs?: number): Promise<unknown> {
+function withHelper(text: string, timeoutMs?: number): Promise<unknown> {
   writeFileSync(helper, text);
   return importDefault(main, timeoutMs);
 }

@@ -1,5 +1,6 @@
-// Golden files of the configuration: a YAML text, a line of dashes, then what it comes to: diagnostics, and the resolved Config
-// as JSON unless there was an error. `UPDATE_GOLDEN=1` rewrites them; read the difference before committing it.
+// Golden files of the configuration: a YAML text, a line of dashes, then what it comes to: diagnostics, and the
+// resolved Config as JSON unless there was an error. `UPDATE_GOLDEN=1` rewrites them; read the difference before
+// committing it.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "bun:test";

@@ -1,4 +1,5 @@
-// What defineConfig lets the compiler refuse. The test itself is `bun check`: an expected error that is none fails there.
+// What defineConfig lets the compiler refuse. The test itself is `bun check`: an expected error that is none fails
+// there.
 
 import { expect, test } from "bun:test";
 import { loadValue } from "../load.ts";

@@ -1,5 +1,6 @@
-// What a sluice.config.ts imports: `import { defineConfig } from "sluice"`. It only lends types: a pool name that does not
-// exist, a duration without a unit or a misspelt key is an error in the editor. The value goes through the same checks as YAML.
+// What a sluice.config.ts imports: `import { defineConfig } from "sluice"`. It only lends types: a pool name that does
+// not exist, a duration without a unit or a misspelt key is an error in the editor. The value goes through the same
+// checks as YAML.
 
 import type { ConfigInput } from "../schema.ts";
 

@@ -1,5 +1,5 @@
-// Is what a module exports plain data? Functions, instances, cycles and the like cannot travel to workers; each is named with
-// its path instead of failing somewhere later.
+// Is what a module exports plain data? Functions, instances, cycles and the like cannot travel to workers; each is
+// named with its path instead of failing somewhere later.
 
 import { configDepthMax, configNodesMax } from "../../base/limits.ts";
 import { error, type Path, type Problem } from "../problem.ts";
@@ -10,7 +10,9 @@ interface Walk {
   left: number;
 }
 
-/** Everything in the value that is not plain data; empty for objects, lists, text, finite numbers, booleans and null. */
+/**
+ * Everything in the value that is not plain data; empty for objects, lists, text, finite numbers, booleans and null.
+ */
 export function checkPlain(value: unknown): readonly Problem[] {
   const walk: Walk = { problems: [], above: new Set(), left: configNodesMax };
   if (value === undefined) {

@@ -1,5 +1,5 @@
-// Any bytes as a YAML configuration: either a Config or at least one error, every mistake with a place in the text, nothing
-// thrown, and the same answer each time.
+// Any bytes as a YAML configuration: either a Config or at least one error, every mistake with a place in the text,
+// nothing thrown, and the same answer each time.
 
 import type { FuzzTarget } from "../../../tools/fuzz.ts";
 import { diagnosticsMax } from "../../base/limits.ts";

@@ -1,5 +1,5 @@
-// The YAML front end's first half: text to plain values that know their places. YAML 1.2 core schema, one document, text keys.
-// What the values mean is no business of this file.
+// The YAML front end's first half: text to plain values that know their places. YAML 1.2 core schema, one document,
+// text keys. What the values mean is no business of this file.
 
 import { parseDocument, type Document, type YAMLError } from "yaml";
 import type { Diagnostic, Position } from "../../model/diagnostic.ts";
@@ -18,7 +18,6 @@ export interface ParsedYaml {
 const SYNTAX_MISTAKES_MAX = 20;
 
 // YAML 1.2 5.1: what may stand in a stream at all. A byte order mark is taken off before.
-// eslint-disable-next-line no-control-regex -- control characters are the point
 const forbidden = /[^\t\n\r\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
 
 export function parseYaml(source: string, file: string): ParsedYaml {

@@ -1,5 +1,5 @@
-// A parsed YAML document as plain values, each with its place in the text. Aliases share the value they name; their written-out
-// size and depth are counted, so that a small file cannot stand for a huge one.
+// A parsed YAML document as plain values, each with its place in the text. Aliases share the value they name; their
+// written-out size and depth are counted, so that a small file cannot stand for a huge one.
 
 import { isAlias, isCollection, isMap, isScalar, isSeq, type Document, type ParsedNode } from "yaml";
 import { configDepthMax, configNodesMax } from "../../base/limits.ts";
