@@ -99,12 +99,18 @@ export class LeastResponseTime implements Balancer {
     } else if (measuredAt > at) {
       at = measuredAt;
     }
-    if (nowMs > at) latency *= Math.exp((at - nowMs) / this.decayMs);
-    latency = Math.max(1, latency - (this.setAside - this.setAsideAtPick[i]!));
+    if (nowMs > at) latency *= faded((nowMs - at) / this.decayMs);
+    latency -= this.setAside - this.setAsideAtPick[i]!;
+    if (latency < 1) latency = 1;
     return (latency * (table.active[row]! + 1)) / table.weight[i]!;
   }
 
   tableChanged(table: EndpointTable): void {
     this.draw.tableChanged(table);
   }
+}
+
+/** e^-x; for the small x of a busy endpoint 1 - x, which is right to a hundredth and spares the call. */
+function faded(x: number): number {
+  return x < 0.125 ? 1 - x : Math.exp(-x);
 }
