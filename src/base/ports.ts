@@ -57,6 +57,8 @@ export interface Connection {
    * after onDrain. -1 when the connection is closed. The bytes are not kept.
    */
   write(bytes: Uint8Array, start: number, end: number): number;
+  /** Accepted bytes that the peer has not acknowledged yet; -1 = not known. For judging progress, not for every request. */
+  unsent(): number;
   /** Stops onData until resume(). A paused connection does not hear the peer's FIN. */
   pause(): void;
   resume(): void;

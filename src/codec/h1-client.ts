@@ -84,6 +84,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   private requestDone = false;
   private keepable = false;
   private peerFinished = false;
+  private unsentBefore = 0;
 
   constructor(owner: ClientOwner, member: number, timeouts: ClientTimeouts, sink: UpstreamSink) {
     this.owner = owner;
@@ -194,6 +195,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   }
 
   onDeadline(_slot: number, _nowMs: number): void {
+    if (this.endpointReads()) return;
     switch (this.state) {
       case State.Idle:
       case State.Done:
@@ -255,8 +257,22 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     return this.chunkedOut;
   }
 
+  private awaitEndpoint(): void {
+    this.unsentBefore = this.connection.unsent();
+    this.setDeadline(this.timeouts.sendMs);
+  }
+
+  /** Has the endpoint read anything since awaitEndpoint()? As in h1-server.ts: room is reported late. */
+  private endpointReads(): boolean {
+    if (this.pending === null) return false;
+    const unsent = this.connection.unsent();
+    const progress = unsent >= 0 && unsent < this.unsentBefore;
+    if (progress) this.awaitEndpoint();
+    return progress;
+  }
+
   private sent(flow: Flow): Flow {
-    if (flow === Flow.Pause) this.setDeadline(this.timeouts.sendMs);
+    if (flow === Flow.Pause) this.awaitEndpoint();
     else if (flow === Flow.Go) this.armResponse();
     else if (this.state < State.Detached) {
       // The kernel says the connection is gone: whether onClose follows or not, the exchange hears of it once.
@@ -562,6 +578,7 @@ const unconnected: Connection = {
   remotePort: 0,
   isOpen: false,
   write: () => -1,
+  unsent: () => -1,
   pause() {},
   resume() {},
   finish() {},

@@ -90,6 +90,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   /** The response went out before the request was whole: the rest of the body is read and dropped. */
   private discarding = false;
   private lingered = 0;
+  private unsentBefore = 0;
 
   /** localPort = the port the client connected to; 0 for unix sockets. */
   constructor(connection: Connection, host: ServerHost, localPort: number) {
@@ -155,7 +156,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     const flow = flush(this);
     if (flow === Flow.Closed) return;
     if (flow === Flow.Pause) {
-      this.setDeadline(this.host.writeMs);
+      this.awaitClient();
       return;
     }
     if (this.state === State.Flushing) this.finishExchange();
@@ -177,6 +178,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
         uncork();
         return;
       default: {
+        if (this.clientReads()) return;
         const phase =
           this.pending !== null ? (this.headSent ? Phase.ResponseBody : Phase.ResponseHead) : Phase.RequestBody;
         this.fail(failure(Side.Client, phase, FailureCause.Timeout));
@@ -432,8 +434,26 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   }
 
   private after(flow: Flow): Flow {
-    if (flow === Flow.Pause) this.setDeadline(this.host.writeMs);
+    if (flow === Flow.Pause) this.awaitClient();
     return flow;
+  }
+
+  /** The client has not read all of what was sent. */
+  private awaitClient(): void {
+    this.unsentBefore = this.connection.unsent();
+    this.setDeadline(this.host.writeMs);
+  }
+
+  /**
+   * Has the client read anything since awaitClient()? The kernel reports room for more only when a third of its buffer, perhaps
+   * a megabyte, is free: a slow but living client would be taken for a dead one.
+   */
+  private clientReads(): boolean {
+    if (this.pending === null) return false;
+    const unsent = this.connection.unsent();
+    const progress = unsent >= 0 && unsent < this.unsentBefore;
+    if (progress) this.awaitClient();
+    return progress;
   }
 
   takeBytesIn(): number {

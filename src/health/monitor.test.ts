@@ -3,7 +3,7 @@ import { probesInFlightMax } from "../base/limits.ts";
 import { Cause, type Connection, type ConnectionEvents, type Env, type Target } from "../base/ports.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import type { HealthConfig } from "../model/config.ts";
-import { columnsBytes, Health, openColumns, type Columns } from "../stats/columns.ts";
+import { Admin, columnsBytes, Health, openColumns, type Columns } from "../stats/columns.ts";
 import { Monitor, type HealthEvent, type Subject } from "./monitor.ts";
 
 /** A connection whose other end the test plays. */
@@ -22,6 +22,10 @@ class FakeConnection implements Connection {
 
   get remoteAddress(): string {
     return this.target.ip;
+  }
+
+  unsent(): number {
+    return -1;
   }
 
   write(bytes: Uint8Array, start: number, end: number): number {
@@ -201,6 +205,22 @@ describe("schedule", () => {
     for (const c of connections.slice(0, 10)) expect(c.ended).toBe("abort"); // timed out after 5 s
     expect(connections.filter((c) => c.ended === "").length).toBeLessThanOrEqual(probesInFlightMax);
     expect(connections.length).toBeGreaterThanOrEqual(count);
+  });
+
+  test("an endpoint in maintenance is not checked until it is back", () => {
+    monitor.reconcile([subject("u1")]);
+    answerNext(200);
+    columns.admin[3] = Admin.Maint;
+    advance(60_000);
+    expect(connections.length).toBe(1);
+    columns.admin[3] = Admin.Ready;
+    monitor.recheck("users", "u1");
+    expect(connections.length).toBe(2);
+    monitor.recheck("users", "u1");
+    expect(connections.length).toBe(2);
+    connections[1]!.answer("HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n");
+    answerNext(200);
+    expect(connections.length).toBe(3);
   });
 
   test("stop ends everything", () => {

@@ -21,6 +21,10 @@ export interface NetOptions {
   readonly withoutLibc?: boolean;
 }
 
+/** Linux's ioctl for the bytes in a socket's send queue; 0 = none such here. */
+const SIOCOUTQ = process.platform === "linux" ? 0x5411 : 0;
+const outQueue = new Int32Array(1);
+
 /** Connecting: no onOpen yet. Closed: onClose has been called, or never will be. */
 const State = { Connecting: 0, Open: 1, Closed: 2 } as const;
 type State = (typeof State)[keyof typeof State];
@@ -78,6 +82,12 @@ class TcpConnection implements Connection {
     if (this.state !== State.Open || this.finished) return this.state === State.Connecting ? 0 : -1;
     if (end <= start) return 0;
     return this.socket!.write(bytes, start, end - start);
+  }
+
+  unsent(): number {
+    const fd = this.state === State.Open ? this.socket!.fd : -1;
+    if (fd < 0 || libc === null || SIOCOUTQ === 0 || libc.ioctl(fd, SIOCOUTQ, outQueue) < 0) return -1;
+    return outQueue[0]!;
   }
 
   pause(): void {
