@@ -33,6 +33,12 @@ export const headBytesMax = limit(
   "largest limits.headBytes a listener may be given",
 );
 export const headersMax = limit("headersMax", 1000, "fields", "largest limits.headers a listener may be given");
+export const connectionNamesMax = limit(
+  "connectionNamesMax",
+  64,
+  "names",
+  "fields that the Connection fields of one message may name",
+);
 export const targetBytesMax = limit("targetBytesMax", 32 * 1024, "bytes", "request target; longer is 414");
 export const responseHeadBytesMax = limit(
   "responseHeadBytesMax",
@@ -103,6 +109,7 @@ export const logBufferBytesMax = limit(
   "access-log bytes waiting in one worker; lines beyond it are dropped and counted",
 );
 export const eventsKept = limit("eventsKept", 256, "events", "health and state changes remembered for status");
+export const adminBodyBytesMax = limit("adminBodyBytesMax", 64 * 1024, "bytes", "body of a call of the admin API");
 export const eventSubscribersMax = limit(
   "eventSubscribersMax",
   64,

@@ -3,13 +3,14 @@
 // usable follows from the columns (see pool/), thresholds are in step.ts, the talking is in the probes.
 //
 // An endpoint without active checks stays unknown, which counts as usable. An endpoint whose host name has no address is down.
+// One in maintenance is not checked: its last health stands until the operator has it back.
 
 import { formatMs } from "../base/duration.ts";
 import { healthTransitionsKept, probesInFlightMax } from "../base/limits.ts";
 import { LogLevel, type Env, type Target } from "../base/ports.ts";
 import type { TimerOwner } from "../base/timer-wheel.ts";
 import type { HealthConfig } from "../model/config.ts";
-import { bumpEpoch, Health, type Columns } from "../stats/columns.ts";
+import { Admin, bumpEpoch, Health, type Columns } from "../stats/columns.ts";
 import { healthWord, type HealthWord } from "../stats/words.ts";
 import { probeHttp } from "./probe-http.ts";
 import { probeTcp } from "./probe-tcp.ts";
@@ -136,6 +137,14 @@ export class Monitor {
     };
   }
 
+  /** Checks an endpoint now, not when it is due: the operator has just had it back. */
+  recheck(pool: string, id: string): void {
+    const watched = this.watched.get(keyOf(pool, id));
+    if (watched === undefined || watched.subject.target === null) return;
+    watched.dueMs = this.env.clock.nowMs();
+    this.due(watched);
+  }
+
   /** Ends every check. The columns keep their last values. */
   stop(): void {
     for (const [key, watched] of this.watched) this.forget(key, watched);
@@ -143,7 +152,12 @@ export class Monitor {
 
   /** A check is due: begins it, or puts it in the line when too many are under way. Called by the timer wheel. */
   due(watched: Watched): void {
-    if (watched.probe !== null || watched.waiting || watched.subject.settings === null) return;
+    const { settings, row } = watched.subject;
+    if (watched.probe !== null || watched.waiting || settings === null) return;
+    if (Atomics.load(this.columns.admin, row) === Admin.Maint) {
+      this.schedule(watched, settings.intervalMs);
+      return;
+    }
     if (this.inFlight >= probesInFlightMax) {
       watched.waiting = true;
       this.queue.push(watched); // bounded: each endpoint waits at most once

@@ -6,6 +6,7 @@ import { endpointRowsMax, firstLookupMs, listenersMax } from "../base/limits.ts"
 import { LogLevel, type Env } from "../base/ports.ts";
 import { Monitor } from "../health/monitor.ts";
 import type { AdminConfig, Config, EndpointConfig, PoolConfig } from "../model/config.ts";
+import { diffConfigs, formatChange } from "../config/diff.ts";
 import { formatDiagnostic, hasErrors, type Diagnostic } from "../model/diagnostic.ts";
 import type { Plan } from "../model/plan.ts";
 import { bumpEpoch, Health, type Columns } from "../stats/columns.ts";
@@ -55,6 +56,8 @@ export interface ReloadResult {
   readonly diagnostics: readonly Diagnostic[];
   /** "" when ok, else why the old configuration goes on. */
   readonly reason: string;
+  /** What is different now, one sentence each. */
+  readonly changes: readonly string[];
   readonly atMs: number;
 }
 
@@ -201,6 +204,7 @@ export class Supervisor {
     const after = this.overrides.effective(pool, found.endpoint);
     this.writeEndpoint(pool, found.endpoint);
     bumpEpoch(this.columns);
+    if (before.admin === "maint" && after.admin !== "maint") this.monitor.recheck(pool, id);
     const { weight, admin } = after;
     const fields = { pool, endpoint: id, weight, admin, weightBefore: before.weight, adminBefore: before.admin, by };
     this.journal.record(LogLevel.Info, "endpoint set", fields);
@@ -264,6 +268,7 @@ export class Supervisor {
   private async reloadNow(): Promise<ReloadResult> {
     let diagnostics: readonly Diagnostic[] = [];
     let reason: string;
+    const before = this.current?.config ?? null;
     try {
       if (this.state !== "running") reason = `not possible while ${this.state}`;
       else {
@@ -278,10 +283,13 @@ export class Supervisor {
     }
     const generation = this.current?.generation ?? 0;
     const ok = reason === "";
+    const after = this.current?.config ?? null;
+    const changes = ok && before !== null && after !== null ? diffConfigs(before, after).map(formatChange) : [];
     this.reloads[ok ? "ok" : "refused"]++;
-    if (ok) this.journal.record(LogLevel.Info, "configuration in force", { generation });
+    for (const change of changes) this.options.env.log.write(LogLevel.Info, "configuration changed", { change });
+    if (ok) this.journal.record(LogLevel.Info, "configuration in force", { generation, changes: changes.length });
     else this.journal.record(LogLevel.Error, "configuration refused, the old one goes on", { generation, reason });
-    this.lastReload = { ok, generation, diagnostics, reason, atMs: this.options.env.clock.wallMs() };
+    this.lastReload = { ok, generation, diagnostics, reason, changes, atMs: this.options.env.clock.wallMs() };
     return this.lastReload;
   }
 
