@@ -5,7 +5,7 @@ import { loadText } from "../config/load.ts";
 import { FakeHost, FakeWorld, settle } from "../runtime/fakes.ts";
 import { LevelLog } from "../runtime/level-log.ts";
 import { Supervisor } from "../runtime/supervisor.ts";
-import { Admin, columnsBytes, EC, Health, LC, openColumns, type Columns } from "../stats/columns.ts";
+import { Admin, columnsBytes, EC, Health, LC, openColumns, WC, type Columns } from "../stats/columns.ts";
 import { record } from "../stats/histogram.ts";
 import { answer, type ApiOptions } from "./api.ts";
 
@@ -309,6 +309,7 @@ describe("events", () => {
     const again = await open("/api/v1/events", { "last-event-id": String(last) });
     await again();
     expect(await again()).toStartWith(`id: ${last + 1}\n`);
+    for (const worker of [0, 1]) columns.worker(worker)[WC.heartbeatMs] = world.nowMs + 60_000;
     await world.pass(15_200);
     expect(await again()).toBe(": still here\n\n");
   });

@@ -33,6 +33,10 @@ class FakeConnection implements Connection {
     return end - start;
   }
 
+  unsent(): number {
+    return -1;
+  }
+
   pause(): void {}
   resume(): void {}
   finish(): void {}
