@@ -33,10 +33,6 @@ class FakeConnection implements Connection {
     return end - start;
   }
 
-  unsent(): number {
-    return -1;
-  }
-
   pause(): void {}
   resume(): void {}
   finish(): void {}
