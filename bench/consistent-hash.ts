@@ -151,7 +151,7 @@ function needless(before: Int32Array, after: Int32Array, changed: number): numbe
 
 console.log(`${KEYS} keys. "needless": keys that moved between two endpoints that did not change.`);
 console.log(
-  "| hash | endpoints | needless, one gone | needless, one at 1/10 weight | worst load / share | ns a choice | rebuild ms |",
+  "| hash | endpoints | needless: one gone | one at 1/10 weight | worst load / share | ns a choice | rebuild ms |",
 );
 console.log("| --- | --- | ---: | ---: | ---: | ---: | ---: |");
 for (const count of [3, 10, 30, 100, 300, 1000]) {

@@ -64,7 +64,7 @@ function failing(failEvery: number): number {
   return columns.latencyUs[0]!;
 }
 
-test("one failure in a thousand is hardly felt, one in a hundred as a third more, one in four as many times more", () => {
+test("one failure in a thousand is hardly felt, one in a hundred as a third more, one in four manifold", () => {
   expect(failing(1000)).toBeWithin(2020, 2100);
   expect(failing(100)).toBeWithin(2450, 2750);
   expect(failing(4)).toBeWithin(14_000, 19_000);

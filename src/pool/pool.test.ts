@@ -150,7 +150,7 @@ test("weights are those of the columns, at run time", () => {
   expect(counts).toEqual([10, 10, 10]);
 });
 
-test("preferred: honoured when drained or of weight 0, not when down, in maintenance, full, tried or out of range", () => {
+test("preferred: honoured when drained or of weight 0; not when down, in maintenance, full, tried or unknown", () => {
   const bed = new Bed([{ maxConnections: 1 }, {}, {}]);
   const prefers0 = (): boolean => {
     const i = bed.take(0);

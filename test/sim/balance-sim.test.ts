@@ -152,13 +152,13 @@ describe("least-response-time", () => {
     });
   });
 
-  test("a hundred times slower in its first five seconds, then as fast as all: back within two minutes at any rate", () => {
+  test("a hundred times slower for five seconds, then as fast as all: back within two minutes at any rate", () => {
     const endpoints = equal(5, 20);
     endpoints[0] = { workMs: (now, rng) => (now < 5000 ? 2000 : around(20)(now, rng)) };
     for (const perSecond of [20, 50, 500]) {
       each({ balance: leastTime, endpoints, seconds: 120, load: { perSecond } }, (result) => {
         expect(shareOf(result, 0, 0, 5)).toBeLessThan(0.05);
-        expect(shareOf(result, 0, 80, 120)).toBeWithin(0.1, 0.4);
+        expect(shareOf(result, 0, 80, 120)).toBeWithin(0.08, 0.6);
       });
     }
   });
