@@ -80,12 +80,17 @@ function describeRunning(running: Running): string {
 
 async function compareWithRunning(config: Config, world: CheckWorld): Promise<Running> {
   if (config.admin === null) return { problem: "the admin listener is off" };
+  let running: Config | null;
   try {
-    const running = toConfig(await world.fetchConfig(config.admin));
-    if (running === null) return { problem: "what answers on the admin address is not Sluice" };
-    return { changes: diffConfigs(running, config) };
+    running = toConfig(await world.fetchConfig(config.admin));
   } catch (thrown) {
     return { problem: thrown instanceof Error ? thrown.message : String(thrown) };
+  }
+  if (running === null) return { problem: "what answers on the admin address is not Sluice" };
+  try {
+    return { changes: diffConfigs(running, config) };
+  } catch {
+    return { problem: "the running instance is of another version" }; // its model lacks something
   }
 }
 

@@ -1,10 +1,8 @@
 // What changes between two resolved configurations, in the words of the file: for `sluice check` and for the log of a
 // reload. Pure; secrets are neither compared nor shown.
 
-import { formatMs } from "../base/duration.ts";
-import { OFF, type BindAddress, type Config, type PoolConfig } from "../model/config.ts";
-import { formatBind } from "./address.ts";
-import { formatSize } from "./units.ts";
+import type { Config, PoolConfig } from "../model/config.ts";
+import { typeEndpoint, typeOut, type Typed } from "./type-out.ts";
 
 export interface Change {
   readonly kind: "added" | "removed" | "changed";
@@ -17,15 +15,15 @@ export interface Change {
 /** Every change from one configuration to the other: settings, listeners, pools, then each pool's endpoints. */
 export function diffConfigs(before: Config, after: Config): readonly Change[] {
   const changes: Change[] = [];
-  const settings = compare(settingsOf(before), settingsOf(after));
+  const old = typeOut(before, "long");
+  const now = typeOut(after, "long");
+  const settings = compare(settingsOf(old), settingsOf(now));
   if (settings.length > 0) changes.push({ kind: "changed", what: "settings", details: settings });
-  diffNamed("listener", before.listeners, after.listeners, (l) => ({ ...l, name: undefined }), changes);
-  diffNamed("pool", before.pools, after.pools, withoutEndpoints, changes);
+  diffMaps("listener ", mapOf(old["listeners"]), mapOf(now["listeners"]), changes);
+  diffMaps("pool ", withoutEndpoints(mapOf(old["pools"])), withoutEndpoints(mapOf(now["pools"])), changes);
   for (const pool of after.pools) {
-    const old = before.pools.find((p) => p.name === pool.name);
-    if (old === undefined) continue;
-    const named = (p: PoolConfig) => p.endpoints.map((e) => ({ ...e, name: `${p.name}/${e.id}`, id: undefined }));
-    diffNamed("endpoint", named(old), named(pool), (e) => ({ ...e, name: undefined }), changes);
+    const other = before.pools.find((p) => p.name === pool.name);
+    if (other !== undefined) diffMaps(`endpoint ${pool.name}/`, endpointsOf(other), endpointsOf(pool), changes);
   }
   return changes;
 }
@@ -37,51 +35,45 @@ export function formatChange(change: Change): string {
   return `${sign} ${change.what}${details}`;
 }
 
-function settingsOf(config: Config): object {
-  const { workers, user, admin, accessLog, logLevel, timeouts } = config;
-  const log = accessLog === null ? null : { format: accessLog.template || accessLog.format, file: accessLog.file };
-  return {
-    workers: workers === 0 ? "auto" : workers,
-    user,
-    admin: admin === null ? null : { bind: admin.bind },
-    accessLog: log,
-    log: { level: logLevel },
-    timeouts,
-  };
+function mapOf(value: unknown): Readonly<Record<string, Typed>> {
+  return value as Readonly<Record<string, Typed>>; // typeOut made it
 }
 
-function withoutEndpoints(pool: PoolConfig): object {
-  return { ...pool, name: undefined, endpoints: undefined };
+function settingsOf(typed: Typed): Typed {
+  const { listeners: _listeners, pools: _pools, admin, ...settings } = typed;
+  const open = admin as Typed | "off";
+  return { ...settings, admin: open === "off" ? open : { bind: open["bind"] } };
 }
 
-interface Named {
-  readonly name: string;
+function withoutEndpoints(pools: Readonly<Record<string, Typed>>): Readonly<Record<string, Typed>> {
+  return Object.fromEntries(Object.entries(pools).map(([name, pool]) => [name, { ...pool, endpoints: [] }]));
 }
 
-function diffNamed<T extends Named>(
+function endpointsOf(pool: PoolConfig): Readonly<Record<string, Typed>> {
+  return Object.fromEntries(pool.endpoints.map((e) => [e.id, typeEndpoint(e, "long") as Typed]));
+}
+
+function diffMaps(
   kind: string,
-  before: readonly T[],
-  after: readonly T[],
-  settings: (item: T) => object,
+  before: Readonly<Record<string, Typed>>,
+  after: Readonly<Record<string, Typed>>,
   changes: Change[],
 ): void {
-  const old = new Map(before.map((item) => [item.name, item]));
-  const now = new Set(after.map((item) => item.name));
-  for (const { name } of before)
-    if (!now.has(name)) changes.push({ kind: "removed", what: `${kind} ${name}`, details: [] });
-  for (const item of after) {
-    const other = old.get(item.name);
-    if (other === undefined) {
-      changes.push({ kind: "added", what: `${kind} ${item.name}`, details: [] });
+  for (const name of Object.keys(before)) {
+    if (!Object.hasOwn(after, name)) changes.push({ kind: "removed", what: kind + name, details: [] });
+  }
+  for (const [name, value] of Object.entries(after)) {
+    if (!Object.hasOwn(before, name)) {
+      changes.push({ kind: "added", what: kind + name, details: [] });
       continue;
     }
-    const details = compare(settings(other), settings(item));
-    if (details.length > 0) changes.push({ kind: "changed", what: `${kind} ${item.name}`, details });
+    const details = compare(before[name]!, value);
+    if (details.length > 0) changes.push({ kind: "changed", what: kind + name, details });
   }
 }
 
 /** Differences between two trees of settings, by path. */
-function compare(before: object, after: object): string[] {
+function compare(before: Typed, after: Typed): string[] {
   const old = new Map<string, string>();
   const now = new Map<string, string>();
   flatten("", before, old);
@@ -90,42 +82,27 @@ function compare(before: object, after: object): string[] {
   for (const path of new Set([...old.keys(), ...now.keys()])) {
     const was = old.get(path) ?? "none";
     const is = now.get(path) ?? "none";
-    if (was !== is) details.push(`${path}: ${was} -> ${is}`);
+    // Below a map that was or is off, the map itself says it.
+    if (was !== is && !isBelowOff(path, old) && !isBelowOff(path, now)) details.push(`${path}: ${was} -> ${is}`);
   }
   return details;
 }
 
-/** Leaves by path, as the user would write them: "timeouts.idle" -> "75s". */
+function isBelowOff(path: string, leaves: ReadonlyMap<string, string>): boolean {
+  for (let dot = path.indexOf("."); dot >= 0; dot = path.indexOf(".", dot + 1)) {
+    if (leaves.get(path.slice(0, dot)) === "off") return true;
+  }
+  return false;
+}
+
+/** Leaves by path, as the user would write them; a map is "on" itself. */
 function flatten(path: string, value: unknown, into: Map<string, string>): void {
-  if (value === undefined) return;
   if (Array.isArray(value)) {
-    if (value.every((item) => typeof item !== "object" || item === null || isBind(item) || Array.isArray(item))) {
-      into.set(path, `[${value.map((item) => leafText(path, item)).join(", ")}]`);
-    } else value.forEach((item, i) => flatten(`${path}[${i}]`, item, into));
-  } else if (typeof value === "object" && value !== null && !isBind(value)) {
-    for (const [key, item] of Object.entries(value)) {
-      const name = key.replace(/Ms$/, "");
-      flatten(path === "" ? name : `${path}.${name}`, key === name ? item : durationText(item), into);
-    }
-  } else into.set(path, leafText(path, value));
-}
-
-function durationText(value: unknown): unknown {
-  return typeof value === "number" ? (value === OFF ? "off" : formatMs(value)) : value;
-}
-
-function isBind(value: object): value is BindAddress {
-  return "ip" in value && "port" in value && "unixPath" in value;
-}
-
-const unlimitedAtZero = /(bodyBytes|\.requests|maxConnections|loadPercent)$/;
-
-function leafText(path: string, value: unknown): string {
-  if (value === null) return "none";
-  if (typeof value === "object" && isBind(value)) return formatBind(value);
-  if (Array.isArray(value)) return value.join("-");
-  if (typeof value !== "number") return String(value);
-  if (value === OFF && unlimitedAtZero.test(path)) return "unlimited";
-  if (path.endsWith("Bytes")) return formatSize(value);
-  return String(value);
+    if (value.some((item) => typeof item === "object")) {
+      value.forEach((item, i) => flatten(`${path}[${i}]`, item, into));
+    } else into.set(path, `[${value.join(", ")}]`);
+  } else if (typeof value === "object" && value !== null) {
+    if (path !== "") into.set(path, "on");
+    for (const [key, item] of Object.entries(value)) flatten(path === "" ? key : `${path}.${key}`, item, into);
+  } else into.set(path, String(value));
 }

@@ -6,7 +6,8 @@ import { stringify } from "yaml";
 import { seededRng } from "../base/seeded-rng.ts";
 import { hasErrors } from "../model/diagnostic.ts";
 import { loadText, loadValue, type Loaded } from "./load.ts";
-import { sampleConfig, typeOut } from "./sample-config.ts";
+import { sampleConfig } from "./sample-config.ts";
+import { typeOut } from "./type-out.ts";
 import { jsonSchema, schemaKeys } from "./json-schema.ts";
 
 const CONFIGS = 40;
@@ -16,7 +17,7 @@ test(`random configurations, seed ${seed}`, () => {
   const rng = seededRng(seed);
   for (let n = 0; n < CONFIGS; n++) {
     const config = sampleConfig(rng);
-    const typed = typeOut(config);
+    const typed = typeOut(config, n % 2 === 0 ? "short" : "long");
     const same = (loaded: Loaded, text: string): void => {
       if (hasErrors(loaded.diagnostics)) throw new Error(`${JSON.stringify(loaded.diagnostics, null, 1)}\n${text}`);
       expect(loaded.config).toEqual(config);

@@ -1,14 +1,9 @@
-// Random sound configurations, and the way back from a Config to what a user might have typed for it. For tests only.
+// Random sound configurations, for tests only.
 
 import type { Rng } from "../base/ports.ts";
-import { formatMs } from "../base/duration.ts";
 import { OFF, type BalanceConfig, type BindAddress, type Config, type EndpointConfig } from "../model/config.ts";
-import type { HealthConfig, ListenerConfig, PoolConfig, RouteConfig } from "../model/config.ts";
-import { formatAddress, formatBind } from "./address.ts";
-import { formatSize } from "./units.ts";
-
-/** What is typed: plain data, as YAML or TypeScript give it. */
-type Typed = Readonly<Record<string, unknown>>;
+import type { HealthConfig, ListenerConfig, PoolConfig } from "../model/config.ts";
+import { formatAddress } from "./address.ts";
 
 /** Picks with a generator; the same generator state gives the same config. */
 class Sampler {
@@ -193,132 +188,5 @@ function sampleHealth(s: Sampler): HealthConfig {
     healthyThreshold: s.from(1, 10),
     unhealthyThreshold: s.from(1, 10),
     initial: s.one(["up", "wait"] as const),
-  };
-}
-
-const offOr = (ms: number): string => (ms === OFF ? "off" : formatMs(ms));
-const unlimitedOr = <T>(n: number, text: T): T | "unlimited" => (n === OFF ? "unlimited" : text);
-
-/** What a user may have typed for the config: every key written out, short forms wherever there is one. */
-export function typeOut(config: Config): Typed {
-  const { admin, accessLog } = config;
-  return {
-    workers: config.workers === 0 ? "auto" : config.workers,
-    ...(config.user === null ? {} : { user: config.user }),
-    admin:
-      admin === null
-        ? "off"
-        : { bind: formatBind(admin.bind), ...(admin.token === null ? {} : { token: admin.token }) },
-    accessLog: accessLog === null ? "off" : { format: accessLog.template || accessLog.format, file: accessLog.file },
-    log: { level: config.logLevel },
-    timeouts: { drain: formatMs(config.timeouts.drainMs) },
-    listeners: Object.fromEntries(config.listeners.map((l) => [l.name, typeListener(l)])),
-    pools: Object.fromEntries(config.pools.map((p) => [p.name, typePool(p)])),
-  };
-}
-
-function typeListener(l: ListenerConfig): Typed {
-  const binds = l.bind.map(formatBind);
-  return {
-    bind: binds.length === 1 ? binds[0] : binds,
-    protocol: l.protocol,
-    trustedProxies: l.trustedProxies,
-    via: l.via ?? "off",
-    timeouts: {
-      requestHead: formatMs(l.timeouts.requestHeadMs),
-      idle: formatMs(l.timeouts.idleMs),
-      body: formatMs(l.timeouts.bodyMs),
-      write: formatMs(l.timeouts.writeMs),
-    },
-    limits: {
-      connections: l.limits.connections,
-      headBytes: formatSize(l.limits.headBytes),
-      headers: l.limits.headers,
-      bodyBytes: unlimitedOr(l.limits.bodyBytes, l.limits.bodyBytes),
-      requests: unlimitedOr(l.limits.requests, l.limits.requests),
-    },
-    routes: l.routes.map(typeRoute),
-  };
-}
-
-function typeRoute(route: RouteConfig): Typed {
-  const t = route.timeouts;
-  return {
-    forward: route.action.pool,
-    timeouts: {
-      connect: formatMs(t.connectMs),
-      send: formatMs(t.sendMs),
-      response: formatMs(t.responseMs),
-      total: offOr(t.totalMs),
-      tunnel: formatMs(t.tunnelMs),
-    },
-  };
-}
-
-function typePool(p: PoolConfig): Typed {
-  return {
-    balance: typeBalance(p.balance),
-    endpoints: p.endpoints.map(typeEndpoint),
-    protocol: p.protocol,
-    health: p.health === null ? "off" : typeHealth(p.health),
-    passive:
-      p.passive === null ? "off" : { maxFails: p.passive.maxFails, failTimeout: formatMs(p.passive.failTimeoutMs) },
-    slowStart: offOr(p.slowStartMs),
-    keepAlive: {
-      connections: p.keepAlive.connections,
-      idle: formatMs(p.keepAlive.idleMs),
-      requests: unlimitedOr(p.keepAlive.requests, p.keepAlive.requests),
-    },
-    queue: { size: p.queue.size, timeout: formatMs(p.queue.timeoutMs) },
-    noneHealthy: p.noneHealthy,
-    resolve: { min: formatMs(p.resolve.minMs), max: formatMs(p.resolve.maxMs) },
-  };
-}
-
-function typeBalance(b: BalanceConfig): unknown {
-  switch (b.by) {
-    case "weighted-round-robin":
-      return b.order === "smooth" ? b.by : b;
-    case "least-response-time":
-      return { by: b.by, decay: formatMs(b.decayMs) };
-    case "consistent-hash": {
-      const key = b.key.name === "" ? b.key.from : `${b.key.from}:${b.key.name}`;
-      return { by: b.by, key, load: unlimitedOr(b.loadPercent, `${b.loadPercent}%`) };
-    }
-    default:
-      return b.by;
-  }
-}
-
-function typeEndpoint(e: EndpointConfig): unknown {
-  const address = formatAddress(e.host, e.port, e.unixPath);
-  const { id, weight, backup, maxConnections, admin } = e;
-  const plain = id === address && weight === 1 && !backup && maxConnections === OFF && admin === "ready";
-  return plain
-    ? address
-    : { address, id, weight, backup, maxConnections: unlimitedOr(maxConnections, maxConnections), admin };
-}
-
-function typeHealth(h: HealthConfig): Typed {
-  const status = h.expectStatus.map(([low, high]) => (low === high ? low : `${low}-${high}`));
-  const request = {
-    path: h.path,
-    method: h.method,
-    ...(h.host === null ? {} : { host: h.host }),
-    headers: h.headers,
-    expect: {
-      status: status.length === 1 ? status[0] : status,
-      ...(h.expectBody === null ? {} : { body: h.expectBody }),
-    },
-  };
-  return {
-    protocol: h.protocol,
-    ...(h.protocol === "http" ? request : {}),
-    ...(h.port === null ? {} : { port: h.port }),
-    interval: formatMs(h.intervalMs),
-    timeout: formatMs(h.timeoutMs),
-    healthyThreshold: h.healthyThreshold,
-    unhealthyThreshold: h.unhealthyThreshold,
-    initial: h.initial,
   };
 }
