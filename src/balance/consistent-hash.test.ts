@@ -50,15 +50,15 @@ test("many keys under a bound: loads stay within 1.25 of the mean, most keys sta
   const rng = seededRng(seed);
   const n = 20;
   const table = sampleTable(Array.from({ length: n }, () => WEIGHT_SCALE));
-  const bounded = new ConsistentHash(n, 125);
+  const limited = new ConsistentHash(n, 125);
   const plain = new ConsistentHash(n, 0);
-  bounded.tableChanged(table);
+  limited.tableChanged(table);
   plain.tableChanged(table);
   const state = newPickState(n);
   let home = 0;
   for (let k = 1; k <= 2000; k++) {
     state.hash = mix32(rng.below(500) + 1);
-    const i = bounded.pick(table, state);
+    const i = limited.pick(table, state);
     if (i === plain.pick(table, state)) home++;
     table.active[i] = table.active[i]! + 1;
   }

@@ -78,7 +78,8 @@ function forAll(body: (rng: Rng, count: number) => void): void {
       try {
         body(seededRng(seed * 1009 + count), count);
       } catch (error) {
-        throw new Error(`seed ${seed}, count ${count}: ${error instanceof Error ? error.message : String(error)}`);
+        const message = error instanceof Error ? error.message : String(error);
+        throw new Error(`seed ${seed}, count ${count}: ${message}`, { cause: error });
       }
     }
   }
@@ -205,7 +206,8 @@ const reproducible: Law = {
         balancer.tableChanged(table);
         return Array.from({ length: 20 }, () => balancer.pick(table, randomState(own, count)));
       };
-      must(run().join() === run().join(), "two runs differ");
+      const first = run().join();
+      must(run().join() === first, "two runs differ");
     }),
 };
 

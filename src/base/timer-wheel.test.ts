@@ -8,11 +8,11 @@ import { TICK_MS, TimerWheel, type TimerOwner } from "./timer-wheel.ts";
 /** Remembers what fired, with the time. */
 class Listener implements TimerOwner {
   readonly fired: [slot: number, nowMs: number][] = [];
-  then: ((slot: number, nowMs: number) => void) | null = null;
+  reaction: ((slot: number, nowMs: number) => void) | null = null;
 
   onDeadline(slot: number, nowMs: number): void {
     this.fired.push([slot, nowMs]);
-    this.then?.(slot, nowMs);
+    this.reaction?.(slot, nowMs);
   }
 }
 
@@ -75,7 +75,7 @@ test("a fired slot stays open and can be set again; from within its callback, to
   const wheel = new TimerWheel(0);
   const listener = new Listener();
   const slot = wheel.open(listener);
-  listener.then = (fired, now) => wheel.set(fired, now + 1000);
+  listener.reaction = (fired, now) => wheel.set(fired, now + 1000);
   wheel.set(slot, 1000);
   advanceTo(wheel, 0, 10_000, TICK_MS);
   expect(listener.fired.length).toBeWithin(8, 11);
@@ -88,8 +88,8 @@ test("callbacks may close, clear and move others that are due in the same turn",
     const listener = new Listener();
     const slots = [wheel.open(listener), wheel.open(listener)];
     for (const slot of slots) wheel.set(slot, 500);
-    listener.then = (fired, now) => {
-      listener.then = null;
+    listener.reaction = (fired, now) => {
+      listener.reaction = null;
       const other = slots.find((slot) => slot !== fired)!;
       if (what === "close") wheel.close(other);
       else if (what === "clear") wheel.clear(other);
@@ -109,8 +109,8 @@ test("a slot that was closed and opened anew within a turn belongs to its new ow
   const slots = [wheel.open(old), wheel.open(old)];
   for (const slot of slots) wheel.set(slot, 500);
   let reopened = -1;
-  old.then = (fired, now) => {
-    old.then = null;
+  old.reaction = (fired, now) => {
+    old.reaction = null;
     wheel.close(slots.find((slot) => slot !== fired)!);
     reopened = wheel.open(young);
     wheel.set(reopened, now + 300);
