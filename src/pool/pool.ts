@@ -2,7 +2,7 @@
 // passive health and averages latency; which endpoint it is, a balancer says. It opens no connections and knows no
 // protocol.
 
-import { eligible, type Balancer, type PickState } from "../balance/balancer.ts";
+import type { Balancer, PickState } from "../balance/balancer.ts";
 import { newPickState } from "../balance/pick-state.ts";
 import { createBalancer, hashKeyOf } from "../balance/registry.ts";
 import { ruleOf, type Failure } from "../base/failure.ts";
@@ -128,18 +128,6 @@ export class Pool {
     return this.roster.usableCount;
   }
 
-  /** Would acquire() find a place for this request now? Counts nothing and takes nobody's turn. O(members). */
-  hasRoom(state: PickState): boolean {
-    this.catchUp(state.nowMs);
-    const { roster } = this;
-    const preferred = state.preferred;
-    if (preferred >= 0 && this.mayPrefer(preferred, state) && !this.isFull(preferred)) return true;
-    for (let i = 0; i < this.members.length; i++) {
-      if (eligible(roster.primaries, state, i) || eligible(roster.backups, state, i)) return true;
-    }
-    return false;
-  }
-
   /** The endpoint's name now resolves to this; null = not any more. Requests in progress are untouched. */
   setTarget(index: number, target: Target | null): void {
     this.members[index]!.target = target;
@@ -174,11 +162,6 @@ export class Pool {
     counters[EC.activeOwn] = counters[EC.activeOwn]! + 1;
     counters[EC.requests] = counters[EC.requests]! + 1;
     return true;
-  }
-
-  private isFull(i: number): boolean {
-    const max = this.roster.primaries.activeMax[i]!;
-    return max !== 0 && Atomics.load(this.columns.active, this.members[i]!.row) >= max;
   }
 
   private mayPrefer(i: number, state: PickState): boolean {
