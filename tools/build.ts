@@ -1,5 +1,6 @@
-// Builds the one executable, dist/sluice: the program, its packages and Bun in a single file that needs only the C library.
-// `tools/build.ts [--outfile PATH] [--target bun-linux-arm64 …]`; a target other than this machine's is fetched by Bun.
+// Builds the one executable, dist/sluice: the program, its packages and Bun in a single file that needs only the C
+// library. `tools/build.ts [--outfile PATH] [--target bun-linux-arm64 …]`; a target other than this machine's is
+// fetched by Bun.
 
 import { mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";

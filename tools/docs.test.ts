@@ -1,12 +1,21 @@
-// What the documents and examples show must load: every ```yaml block is a whole configuration, every file under examples/ too.
-// Links are tidy's business.
+// What the documents and examples show must load: every ```yaml block is a whole configuration, every file under
+// examples/ too. Links are tidy's business.
 
 import { Glob } from "bun";
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { formatMetrics } from "../src/admin/metrics.ts";
+import { limits } from "../src/base/limits.ts";
+import { causeWord, failure, formatTermination, Phase, ruleOf, Side, FailureCause } from "../src/base/failure.ts";
+import { LogLevel } from "../src/base/ports.ts";
 import { type Loaded, loadText, loadValue } from "../src/config/load.ts";
 import { formatDiagnostic } from "../src/model/diagnostic.ts";
+import { accessLogFields } from "../src/model/log-fields.ts";
+import { FakeHost, FakeWorld } from "../src/runtime/fakes.ts";
+import { LevelLog } from "../src/runtime/level-log.ts";
+import { Supervisor } from "../src/runtime/supervisor.ts";
+import { columnsBytes, openColumns } from "../src/stats/columns.ts";
 
 const root = resolve(import.meta.dir, "..");
 
@@ -64,4 +73,78 @@ describe("examples", () => {
 function schemaKeys(): string[] {
   const source = readFileSync(resolve(root, "src/config/schema.ts"), "utf8");
   return [...new Set([...source.matchAll(/^ +([A-Za-z]\w*): (?:key|required)\(/gm)].map((match) => match[1] ?? ""))];
+}
+
+describe("docs/guide/operations.md", () => {
+  const text = readFileSync(resolve(root, "docs/guide/operations.md"), "utf8");
+
+  /** Cells of every table row, without padding. */
+  const rows = [...text.matchAll(/^\|(.*)\|$/gm)].map((match) =>
+    (match[1] ?? "").split("|").map((cell) => cell.trim()),
+  );
+
+  test("lists every metric with its help, and no other", () => {
+    const listed = rows.filter(([name]) => name?.startsWith("`sluice_")).map(([name, , help]) => `${name} ${help}`);
+    expect(listed).toEqual(metricHelps());
+  });
+
+  test("lists every placeholder of the access log, and no other", () => {
+    const listed = rows.flatMap(([name]) => [...(name ?? "").matchAll(/`\{(\w+)\}`/g)].map((match) => match[1] ?? ""));
+    expect(listed.sort()).toEqual([...accessLogFields].sort());
+  });
+
+  test("lists every letter of the termination codes", () => {
+    const listed = new Set(rows.map(([name]) => /^`([A-Z])`$/.exec(name ?? "")?.[1]));
+    for (const side of Object.values(Side)) {
+      for (const phase of Object.values(Phase)) {
+        const code = formatTermination(failure(side, phase, FailureCause.Reset));
+        for (const letter of code.replaceAll("-", "")) expect(listed).toContain(letter);
+      }
+    }
+  });
+
+  test("lists every cause with the statuses it leads to", () => {
+    const causes = Object.values(FailureCause).filter((cause) => cause !== FailureCause.None);
+    for (const cause of causes) {
+      const word = causeWord(failure(Side.Proxy, Phase.Queue, cause));
+      const row = rows.find(([name]) => name === `\`${word}\``);
+      expect(row).toBeDefined();
+      const given = new Set((row?.[2] ?? "").match(/\d{3}/g));
+      for (const status of given) expect(statusesOf(cause)).toContain(Number(status));
+    }
+  });
+
+  test("says how many log bytes may wait, and how many events are kept", () => {
+    const of = (name: string): number => limits.find((limit) => limit.name === name)?.value ?? 0;
+    expect(of("logBufferBytesMax")).toBe(1024 * 1024);
+    expect(text).toContain(`The last ${of("eventsKept")} are`);
+  });
+});
+
+/** Every status that a cause may come out as, over all sides and phases. */
+function statusesOf(cause: FailureCause): Set<number> {
+  const all = new Set<number>();
+  for (const side of Object.values(Side)) {
+    for (const phase of Object.values(Phase)) {
+      for (const reused of [false, true]) all.add(ruleOf(failure(side, phase, cause, reused)).status);
+    }
+  }
+  return all;
+}
+
+/** "`name` help" of every metric, from a supervisor that was never started. */
+function metricHelps(): string[] {
+  const world = new FakeWorld();
+  const size = { workers: 1, listeners: 1, endpoints: 1 };
+  const supervisor = new Supervisor({
+    env: world.env,
+    host: new FakeHost(),
+    columns: openColumns(new ArrayBuffer(columnsBytes(size)), size),
+    log: new LevelLog(world.env.log, LogLevel.Info),
+    cpuCount: 1,
+    load: () => Promise.resolve({ config: null, diagnostics: [] }),
+    startAdmin: () => ({ address: "", setToken() {}, stop() {} }),
+  });
+  const helps = [...formatMetrics(supervisor, 0).matchAll(/^# HELP (\S+) (.*)$/gm)];
+  return helps.map((match) => `\`${match[1]}\` ${match[2]}`);
 }
