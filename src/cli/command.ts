@@ -20,6 +20,8 @@ export const ExitCode = {
   Failed: 1,
   /** The command line itself is wrong. */
   Usage: 2,
+  /** The balancer could not be started: an address in use, a user that does not exist. */
+  Start: 3,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 

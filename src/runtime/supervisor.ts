@@ -107,6 +107,7 @@ export class Supervisor {
   /** The end of the last reload asked for: they run one after another. */
   private lastTurn: Promise<unknown> = Promise.resolve();
   private waitingReload: Promise<ReloadResult> | null = null;
+  private stopAsked = false;
 
   constructor(options: SupervisorOptions) {
     const { env, host, columns } = options;
@@ -143,6 +144,11 @@ export class Supervisor {
     return this.current;
   }
 
+  /** True from the moment the supervisor was told to stop. */
+  get stopRequested(): boolean {
+    return this.stopAsked;
+  }
+
   /** Where the admin API listens; null without one. */
   get adminAddress(): string | null {
     return this.admin?.address ?? null;
@@ -156,21 +162,30 @@ export class Supervisor {
   }
 
   private async startNow(): Promise<StartResult> {
-    const { config, diagnostics } = await this.options.load();
-    this.report(diagnostics);
+    let loaded: Loaded;
+    try {
+      loaded = await this.options.load();
+    } catch (error) {
+      this.state = "stopped";
+      return { ok: false, fault: "runtime", reason: reasonOf(error), diagnostics: [] };
+    }
+    const { config, diagnostics } = loaded;
     if (config === null || hasErrors(diagnostics)) {
+      this.state = "stopped";
       return { ok: false, fault: "config", reason: "the configuration has errors", diagnostics };
     }
+    this.report(diagnostics);
     let candidate: Candidate;
     try {
       candidate = await this.prepare(config);
     } catch (error) {
+      this.state = "stopped";
       return { ok: false, fault: "runtime", reason: reasonOf(error), diagnostics };
     }
     this.enforce(candidate)();
     const trouble = await this.workforce.launch(this.deploymentOf(candidate), candidate.workers);
     if (trouble !== "") {
-      await this.kill();
+      await this.tearDown();
       return { ok: false, fault: "runtime", reason: trouble, diagnostics };
     }
     this.state = "running";
@@ -236,6 +251,7 @@ export class Supervisor {
 
   /** Refuses new clients, lets the workers finish what is under way, and resolves once all are gone. */
   async drain(): Promise<void> {
+    this.stopAsked = true;
     if (this.state === "draining" || this.state === "stopped") return this.workforce.stopped();
     this.state = "draining";
     this.journal.record(LogLevel.Info, "draining", { timeoutMs: this.current?.config.timeouts.drainMs ?? 0 });
@@ -248,6 +264,11 @@ export class Supervisor {
 
   /** Ends everything at once. */
   async kill(): Promise<void> {
+    this.stopAsked = true;
+    await this.tearDown();
+  }
+
+  private async tearDown(): Promise<void> {
     this.state = "draining";
     this.sockets.closeAll();
     this.workforce.kill();

@@ -111,6 +111,11 @@ export function env(name: string): string | undefined {
   return process.env[name];
 }
 
+/** All variables of the environment. */
+export function environment(): Readonly<Record<string, string | undefined>> {
+  return process.env;
+}
+
 export function pid(): number {
   return process.pid;
 }
