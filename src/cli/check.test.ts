@@ -144,7 +144,7 @@ my.yaml: 2 errors
     for (const [body, why] of [
       [{ hello: 1 }, "is not Sluice"],
       [null, "is not Sluice"],
-      [{ listeners: [{}], pools: [] }, "of another version"],
+      [{ config: { listeners: [{}], pools: [] } }, "of another version"],
     ] as const) {
       const s = session();
       expect(

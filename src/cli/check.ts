@@ -96,7 +96,7 @@ async function compareWithRunning(config: Config, world: CheckWorld): Promise<Ru
 
 /** The answer's config; only its outline is looked at, because the program that sent it made it. */
 function toConfig(body: unknown): Config | null {
-  const config = isObject(body) && isObject(body["config"]) ? body["config"] : body;
+  const config = isObject(body) ? body["config"] : null;
   if (!isObject(config) || !Array.isArray(config["listeners"]) || !Array.isArray(config["pools"])) return null;
   return config as unknown as Config;
 }

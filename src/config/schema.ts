@@ -217,7 +217,7 @@ const balance = expecting(
       ),
       load: key(
         loadPercent(),
-        "consistent-hash: no endpoint gets more than this share of the mean load; the rest moves on along the ring.",
+        "consistent-hash: no endpoint gets more than this share of the mean load; the rest goes to its next choice.",
         `${defaultLoadPercent}%`,
       ),
       decay: key(
@@ -410,7 +410,7 @@ const pool = map("a pool: a map with endpoints", {
 const admin = map("a map with bind and token, or off", {
   bind: key(
     bindAddress,
-    "Where dashboard, API and metrics listen. Anything but loopback or a unix socket needs a token.",
+    "Where API, metrics and health listen. Anything but loopback or a unix socket needs a token.",
     formatBind(defaultAdmin.bind),
   ),
   token: key(
@@ -445,7 +445,7 @@ export const configSchema = map("a map with listeners and pools", {
     plainText("a user name, or user:group"),
     "The user, or `user:group`, that workers become once everything is bound; the starting user unless given.",
   ),
-  admin: key(orOff(admin, "a map with bind and token, or off"), "Dashboard, API and metrics, or `off`."),
+  admin: key(orOff(admin, "a map with bind and token, or off"), "API, metrics and health, or `off`."),
   accessLog: key(orOff(accessLog, "a map with format and file, or off"), "One line per request, or `off`."),
   log: key(
     map("a map with level", {

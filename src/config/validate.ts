@@ -56,7 +56,7 @@ function isLocal(bind: BindAddress): boolean {
 function validateTemplate(template: string, problems: Problem[]): void {
   for (const field of parseLogTemplate(template).unknown) {
     const near = didYouMean(field, accessLogFields);
-    const hint = near === "" ? "docs/configuration.md lists the placeholders" : near;
+    const hint = near === "" ? "docs/guide/operations.md lists the placeholders" : near;
     problems.push(error(["accessLog", "format"], `there is no placeholder {${field}}`, hint));
   }
 }
