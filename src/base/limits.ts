@@ -33,11 +33,11 @@ export const headBytesMax = limit(
   "largest limits.headBytes a listener may be given",
 );
 export const headersMax = limit("headersMax", 1000, "fields", "largest limits.headers a listener may be given");
-export const connectionNamesMax = limit(
-  "connectionNamesMax",
+export const connectionOptionsMax = limit(
+  "connectionOptionsMax",
   64,
-  "names",
-  "fields that the Connection fields of one message may name",
+  "options",
+  "options in the Connection fields of one message",
 );
 export const targetBytesMax = limit("targetBytesMax", 32 * 1024, "bytes", "request target; longer is 414");
 export const responseHeadBytesMax = limit(
@@ -123,7 +123,12 @@ export const tcpKeepAliveMs = limit(
   "ms",
   "silence after which the kernel begins to ask whether a peer is still there",
 );
-export const lookupMs = limit("lookupMs", 5000, "ms", "one resolution of a host name, all servers and retries together");
+export const lookupMs = limit(
+  "lookupMs",
+  5000,
+  "ms",
+  "one resolution of a host name, all servers and retries together",
+);
 export const firstLookupMs = limit(
   "firstLookupMs",
   3000,

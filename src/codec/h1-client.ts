@@ -1,8 +1,8 @@
-// One connection to an endpoint speaking HTTP/1.1: sends a request, receives its response, may then be kept for the next one.
-// It is the stream of its one exchange at a time. It never pipelines. Anything odd in a response ends the connection's reuse.
-// Deadlines: connect, send, response (head and between body bytes), idle.
+// One connection to an endpoint speaking HTTP/1.1: sends a request, receives its response, may then be kept for the
+// next one. It is the stream of its one exchange at a time. It never pipelines. Anything odd in a response ends the
+// connection's reuse. Deadlines: connect, send, response (head and between body bytes), idle.
 
-import type { Scratch } from "../base/bytes.ts";
+import { Scratch } from "../base/bytes.ts";
 import { type Failure, failure, FailureCause, Phase, Side } from "../base/failure.ts";
 import { interimResponsesMax, responseHeadBytesMax, responseHeadersMax } from "../base/limits.ts";
 import { Cause, type Clock, type Connection, type ConnectionEvents } from "../base/ports.ts";
@@ -13,7 +13,9 @@ import { NEED_MORE, parseResponse, parseTrailers } from "../wire/h1/parse.ts";
 import { ConnectionSays, writeChunkSize, writeRequestHead, writeTrailers } from "../wire/h1/write.ts";
 import { BODY_CHUNKED, BODY_UNTIL_CLOSE, Head, HeadFlag, Method } from "../wire/head.ts";
 import { crlf, crlfLastChunk, lastChunk, none } from "./h1-constants.ts";
-import { begin, discardCork, flush, type Outlet, proceed, send, sendBody, uncork } from "./outlet.ts";
+import { hold, type Inlet, takeHeld, updateSocket } from "./inlet.ts";
+import { begin, discardCork, flush, noteUnsent, type Outlet, peerReads, proceed } from "./outlet.ts";
+import { send, sendBody, takePending, uncork } from "./outlet.ts";
 import { type Detached, Flow, type HttpStream, type UpstreamSink } from "./stream.ts";
 
 /** Milliseconds; 0 = no deadline. */
@@ -47,8 +49,9 @@ type State = (typeof State)[keyof typeof State];
 const responseHead = new Head(responseHeadersMax);
 const trailerHead = new Head(responseHeadersMax);
 const trailerFieldsMax = 100;
+const named = new Scratch(1024);
 
-export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerOwner, Outlet {
+export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerOwner, Inlet, Outlet {
   connection: Connection;
   readonly owner: ClientOwner;
   /** Which endpoint of its pool this connection leads to; for the owner. */
@@ -57,6 +60,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   sink: UpstreamSink | null;
   pending: Uint8Array | null = null;
   pendingAt = 0;
+  unsentBefore = 0;
   bytesOut = 0;
   bytesIn = 0;
   /** Requests begun on this connection. */
@@ -71,10 +75,10 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   private decoder: ChunkedDecoder | null = null;
   private bodyLeft = 0;
   private receiveEnd = 0;
-  private stash: Uint8Array | null = null;
-  private stashAt = 0;
-  private readPaused = false;
-  private socketPaused = false;
+  stash: Uint8Array | null = null;
+  stashAt = 0;
+  readPaused = false;
+  socketPaused = false;
   private consuming = false;
   private method: Method = Method.Get;
   private asksUpgrade = false;
@@ -84,7 +88,6 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   private requestDone = false;
   private keepable = false;
   private peerFinished = false;
-  private unsentBefore = 0;
 
   constructor(owner: ClientOwner, member: number, timeouts: ClientTimeouts, sink: UpstreamSink) {
     this.owner = owner;
@@ -195,7 +198,10 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   }
 
   onDeadline(_slot: number, _nowMs: number): void {
-    if (this.endpointReads()) return;
+    if (peerReads(this)) {
+      this.awaitEndpoint();
+      return;
+    }
     switch (this.state) {
       case State.Idle:
       case State.Done:
@@ -230,12 +236,27 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     this.chunkedOut = head.bodyLength === BODY_CHUNKED;
     this.rawOut = false;
     const says = this.asksUpgrade ? ConnectionSays.Upgrade : ConnectionSays.Nothing;
-    writeRequestHead(begin(), head, added, says);
+    writeRequestHead(begin(), head, this.withHost(head, added), says);
     return this.sent(send(this, more && !last));
   }
 
+  /**
+   * A request of HTTP/1.0 without Host goes on as HTTP/1.1, where the field is required (RFC 9112 3.2): the endpoint is
+   * called by its address.
+   */
+  private withHost(head: Head, added: Scratch): Scratch {
+    if (head.hostEnd > head.hostStart) return added;
+    const { remoteAddress, remotePort } = this.connection;
+    const host = remoteAddress.includes(":") ? `[${remoteAddress}]` : remoteAddress;
+    named.length = 0;
+    named.putText(remotePort === 0 ? "Host: localhost\r\n" : `Host: ${host}:${remotePort}\r\n`);
+    named.put(added.bytes, 0, added.length);
+    return named;
+  }
+
   sendData(bytes: Uint8Array, start: number, end: number, last: boolean): Flow {
-    if (this.state !== State.Waiting && this.state !== State.Body) return Flow.Go; // answered early: the rest is not wanted
+    // answered early: the rest is not wanted
+    if (this.state !== State.Waiting && this.state !== State.Body) return Flow.Go;
     if (last) this.requestDone = true;
     if (!this.chunkedOut || this.rawOut) return this.sent(sendBody(this, bytes, start, end, none));
     if (end === start) return last ? this.sent(sendBody(this, lastChunk, 0, lastChunk.length, none)) : Flow.Go;
@@ -258,17 +279,8 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   }
 
   private awaitEndpoint(): void {
-    this.unsentBefore = this.connection.unsent();
+    noteUnsent(this);
     this.setDeadline(this.timeouts.sendMs);
-  }
-
-  /** Has the endpoint read anything since awaitEndpoint()? As in h1-server.ts: room is reported late. */
-  private endpointReads(): boolean {
-    if (this.pending === null) return false;
-    const unsent = this.connection.unsent();
-    const progress = unsent >= 0 && unsent < this.unsentBefore;
-    if (progress) this.awaitEndpoint();
-    return progress;
   }
 
   private sent(flow: Flow): Flow {
@@ -299,7 +311,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   onData(bytes: Uint8Array): void {
     this.owner.clock.nowMs();
     this.bytesIn += bytes.length;
-    if (this.stash !== null) this.hold(bytes, 0, bytes.length);
+    if (this.stash !== null) hold(this, bytes, 0, bytes.length);
     else this.consume(bytes, 0, bytes.length);
     uncork();
   }
@@ -312,7 +324,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
       if (state === State.Waiting) at = this.receiveHead(bytes, at, end);
       else if (state === State.Body) {
         if (this.readPaused) {
-          this.hold(bytes, at, end);
+          hold(this, bytes, at, end);
           break;
         }
         at = this.receiveBody(bytes, at, end);
@@ -320,9 +332,12 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
         this.close(); // bytes nobody asked for: never let them answer the next request
         break;
       } else if (state === State.Detached) {
-        this.hold(bytes, at, end);
+        hold(this, bytes, at, end);
         break;
-      } else break;
+      } else {
+        this.keepable = false; // bytes behind a whole response
+        break;
+      }
     }
     this.consuming = false;
   }
@@ -350,7 +365,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     if (after > 0) {
       this.headBuffer = null;
       if (responseHead.status === 101 && after < limit) {
-        this.hold(source, after, limit); // first bytes of the tunnel
+        hold(this, source, after, limit); // first bytes of the tunnel
         this.beginResponse(responseHead, 0);
         return end;
       }
@@ -467,34 +482,11 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
 
   // ---- flow control
 
-  private hold(bytes: Uint8Array, start: number, end: number): void {
-    if (this.stash === null) {
-      this.stash = end === bytes.length ? bytes : bytes.subarray(0, end);
-      this.stashAt = start;
-    } else {
-      const old = this.stash;
-      const joined = new Uint8Array(old.length - this.stashAt + end - start);
-      joined.set(old.subarray(this.stashAt));
-      joined.set(bytes.subarray(start, end), old.length - this.stashAt);
-      this.stash = joined;
-      this.stashAt = 0;
-    }
-    this.updateSocket();
-  }
-
-  private updateSocket(): void {
-    const want = this.stash !== null || this.readPaused;
-    if (want === this.socketPaused) return;
-    this.socketPaused = want;
-    if (want) this.connection.pause();
-    else this.connection.resume();
-  }
-
   pause(): void {
     if (this.readPaused) return;
     this.readPaused = true;
     this.armResponse();
-    if (!this.consuming) this.updateSocket();
+    if (!this.consuming) updateSocket(this);
   }
 
   resume(): void {
@@ -507,7 +499,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
       this.consume(held, this.stashAt, held.length);
       if (this.peerFinished && this.stash === null && this.state < State.Detached) this.finished();
     }
-    if (this.state < State.Detached) this.updateSocket();
+    if (this.state < State.Detached) updateSocket(this);
   }
 
   forward(target: HttpStream): boolean {
@@ -520,15 +512,13 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
 
   /** Gives the connection to a tunnel, with what was received but not used and what was sent but not accepted. */
   detach(): Detached {
-    const received = this.stash === null ? null : this.stash.subarray(this.stashAt);
-    const unsent = this.pending === null ? null : this.pending.subarray(this.pendingAt);
-    this.stash = null;
-    this.pending = null;
+    const received = takeHeld(this);
+    const unsent = takePending(this);
     this.sink = null;
     this.state = State.Detached;
     this.owner.timers.close(this.timer);
     this.owner.onGone(this);
-    return { received, unsent };
+    return { received, unsent, finished: this.peerFinished };
   }
 
   reset(_f: Failure): void {

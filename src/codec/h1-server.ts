@@ -1,41 +1,23 @@
-// One client connection speaking HTTP/1.1 to us: receives requests, sends responses, keeps order under pipelining, closes
-// without losing bytes. It is the stream of its one exchange at a time. It decides framing and connection reuse; what a request
-// means is decided by its host. Deadlines: head, body, idle, write, linger.
+// One client connection speaking HTTP/1.1 to us: receives requests, sends responses, keeps order under pipelining,
+// closes without losing bytes. It is the stream of its one exchange at a time. It decides framing and connection reuse;
+// what a request means is decided by its host. Deadlines: head, body, idle, write, linger.
 
 import type { Scratch } from "../base/bytes.ts";
 import { type Failure, failure, FailureCause, Phase, Side } from "../base/failure.ts";
 import { headersMax, lingerBytesMax, lingerMs } from "../base/limits.ts";
-import { Cause, type Clock, type Connection, type ConnectionEvents } from "../base/ports.ts";
-import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
+import { Cause, type Connection, type ConnectionEvents } from "../base/ports.ts";
+import type { TimerOwner } from "../base/timer-wheel.ts";
 import { ChunkedDecoder, type ChunkSink } from "../wire/h1/chunked.ts";
 import { HeadBuffer } from "../wire/h1/head-buffer.ts";
 import { NEED_MORE, parseRequest, parseTrailers } from "../wire/h1/parse.ts";
 import { ConnectionSays, writeChunkSize, writeResponseHead, writeTrailers } from "../wire/h1/write.ts";
 import { BODY_CHUNKED, Head, HeadFlag } from "../wire/head.ts";
-import { begin, discardCork, proceed, flush, send, sendBody, uncork, type Outlet } from "./outlet.ts";
-import { Flow, type Detached, type HttpStream, type HttpStreamSink, type ServerStream } from "./stream.ts";
 import { crlf, crlfLastChunk, lastChunk, none } from "./h1-constants.ts";
-
-/** What a client connection needs to know and whom it tells; one per listener and worker, alive as long as the listener. */
-export interface ServerHost {
-  readonly clock: Clock;
-  readonly timers: TimerWheel;
-  readonly headBytesMax: number;
-  readonly headersMax: number;
-  /** Requests on one connection; 0 = unlimited. */
-  readonly requestsMax: number;
-  readonly requestHeadMs: number;
-  readonly idleMs: number;
-  readonly bodyMs: number;
-  readonly writeMs: number;
-  /** Connections close after the response under way. */
-  readonly draining: boolean;
-  /** A request head has come: the host sets stream.sink, or answers at once. Must end in stream.done() some time. */
-  onRequest(stream: H1Server, head: Head, last: boolean, more: boolean): void;
-  /** The bytes are no acceptable request: the host answers with the failure's status; the connection will close. */
-  onRefused(stream: H1Server, f: Failure): void;
-  onClosed(stream: H1Server): void;
-}
+import { hold, type Inlet, takeHeld, updateSocket } from "./inlet.ts";
+import { begin, discardCork, proceed, flush, noteUnsent, type Outlet, peerReads } from "./outlet.ts";
+import { send, sendBody, takePending, uncork } from "./outlet.ts";
+import type { ServerHost } from "./server-host.ts";
+import { type Detached, Flow, type HttpStream, type HttpStreamSink, type ServerStream } from "./stream.ts";
 
 const State = {
   Idle: 0, // between requests, nothing received
@@ -54,13 +36,14 @@ const requestHead = new Head(headersMax);
 const trailerHead = new Head(headersMax);
 const trailerFieldsMax = 100;
 
-export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, TimerOwner, Outlet {
+export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, TimerOwner, Inlet, Outlet {
   readonly connection: Connection;
   readonly host: ServerHost;
   readonly localPort: number;
   sink: HttpStreamSink | null = null;
   pending: Uint8Array | null = null;
   pendingAt = 0;
+  unsentBefore = 0;
   bytesOut = 0;
   private bytesIn = 0;
   private bytesOutTaken = 0;
@@ -74,10 +57,10 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   private headBuffer: HeadBuffer | null = null;
   private decoder: ChunkedDecoder | null = null;
   private bodyLeft = 0;
-  private stash: Uint8Array | null = null;
-  private stashAt = 0;
-  private readPaused = false;
-  private socketPaused = false;
+  stash: Uint8Array | null = null;
+  stashAt = 0;
+  readPaused = false;
+  socketPaused = false;
   private consuming = false;
   private peerFinished = false;
   private closeAfter = false;
@@ -90,7 +73,6 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   /** The response went out before the request was whole: the rest of the body is read and dropped. */
   private discarding = false;
   private lingered = 0;
-  private unsentBefore = 0;
 
   /** localPort = the port the client connected to; 0 for unix sockets. */
   constructor(connection: Connection, host: ServerHost, localPort: number) {
@@ -119,7 +101,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   onData(bytes: Uint8Array): void {
     this.host.clock.nowMs();
     this.bytesIn += bytes.length;
-    if (this.stash !== null) this.hold(bytes, 0, bytes.length);
+    if (this.stash !== null) hold(this, bytes, 0, bytes.length);
     else this.consume(bytes, 0, bytes.length);
     uncork();
   }
@@ -136,7 +118,8 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
         if (this.stash === null) this.fail(failure(Side.Client, Phase.RequestBody, FailureCause.Reset));
         return; // else the held bytes may complete the body
       default:
-        this.closeAfter = true; // half-closed: the response still goes out
+        // Half-closed: the response still goes out, as do those to requests that are held. Behind the last we close.
+        if (this.stash === null) this.closeAfter = true;
     }
   }
 
@@ -178,7 +161,10 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
         uncork();
         return;
       default: {
-        if (this.clientReads()) return;
+        if (peerReads(this)) {
+          this.awaitClient();
+          return;
+        }
         const phase =
           this.pending !== null ? (this.headSent ? Phase.ResponseBody : Phase.ResponseHead) : Phase.RequestBody;
         this.fail(failure(Side.Client, phase, FailureCause.Timeout));
@@ -198,10 +184,10 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
         this.linger(end - at);
         break;
       } else if (state >= State.Detached) {
-        if (state === State.Detached) this.hold(bytes, at, end);
+        if (state === State.Detached) hold(this, bytes, at, end);
         break;
       } else {
-        this.hold(bytes, at, end);
+        hold(this, bytes, at, end);
         break;
       }
     }
@@ -284,9 +270,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     if (this.discarding) {
       this.lingered += end - at;
       if (this.lingered > lingerBytesMax) {
-        this.discarding = false;
-        this.closeAfter = true;
-        this.done();
+        this.stopDiscarding();
         return at;
       }
     }
@@ -329,34 +313,11 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     this.state = State.Busy;
     if (this.discarding) {
       this.discarding = false;
+      if (this.pending !== null) this.awaitClient();
       this.done();
       return;
     }
     if (this.pending === null) this.host.timers.clear(this.timer);
-  }
-
-  /** Keeps input for later and stops the socket: what is held is at most what one receive brought (and rarely two). */
-  private hold(bytes: Uint8Array, start: number, end: number): void {
-    if (this.stash === null) {
-      this.stash = end === bytes.length ? bytes : bytes.subarray(0, end);
-      this.stashAt = start;
-    } else {
-      const old = this.stash;
-      const joined = new Uint8Array(old.length - this.stashAt + end - start);
-      joined.set(old.subarray(this.stashAt));
-      joined.set(bytes.subarray(start, end), old.length - this.stashAt);
-      this.stash = joined;
-      this.stashAt = 0;
-    }
-    this.updateSocket();
-  }
-
-  private updateSocket(): void {
-    const want = this.stash !== null || this.readPaused;
-    if (want === this.socketPaused) return;
-    this.socketPaused = want;
-    if (want) this.connection.pause();
-    else this.connection.resume();
   }
 
   private releaseStash(): void {
@@ -364,15 +325,16 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     if (held !== null && !this.consuming) {
       this.stash = null;
       this.consume(held, this.stashAt, held.length);
+      uncork(); // not every caller is a receive
     }
-    if (this.state < State.Detached) this.updateSocket();
+    if (this.state < State.Detached) updateSocket(this);
     if (held !== null && this.stash === null && this.peerFinished && this.state <= State.Body) this.onFinish();
   }
 
   pause(): void {
     this.readPaused = true;
     this.armReceive();
-    if (!this.consuming) this.updateSocket();
+    if (!this.consuming) updateSocket(this);
   }
 
   resume(): void {
@@ -395,15 +357,19 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     if (interim) {
       if (this.http10) return Flow.Go; // RFC 9110 15.2
       writeResponseHead(begin(), head, added, false, ConnectionSays.Nothing);
+      if (head.status === 100) this.awaitsContinue = false;
+      this.armReceive(); // whoever waited for this has its time for the body from now on
       return this.after(send(this, false));
     }
     this.headSent = true;
-    this.awaitsContinue = false;
     const length = head.bodyLength;
     if (!last && length < 0) {
       if (this.http10) this.closeAfter = true;
       else this.chunkedOut = true;
     }
+    // An early answer: if the rest of the request will not be read, the client should know (RFC 9110 10.1.1, RFC 9112
+    // 9.6).
+    if ((last || more) && !this.requestDone && !this.worthReading) this.closeAfter = true;
     if (this.host.draining) this.closeAfter = true;
     let says: ConnectionSays = ConnectionSays.Nothing;
     if (head.status === 101) says = ConnectionSays.Upgrade;
@@ -440,20 +406,8 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
 
   /** The client has not read all of what was sent. */
   private awaitClient(): void {
-    this.unsentBefore = this.connection.unsent();
+    noteUnsent(this);
     this.setDeadline(this.host.writeMs);
-  }
-
-  /**
-   * Has the client read anything since awaitClient()? The kernel reports room for more only when a third of its buffer, perhaps
-   * a megabyte, is free: a slow but living client would be taken for a dead one.
-   */
-  private clientReads(): boolean {
-    if (this.pending === null) return false;
-    const unsent = this.connection.unsent();
-    const progress = unsent >= 0 && unsent < this.unsentBefore;
-    if (progress) this.awaitClient();
-    return progress;
   }
 
   takeBytesIn(): number {
@@ -486,16 +440,30 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     this.finishExchange();
   }
 
-  /** A short rest of a request body is worth reading to keep the connection. */
+  /**
+   * A short rest of a request body is worth reading to keep the connection; but one that waits for a 100 may never
+   * come.
+   */
+  private get worthReading(): boolean {
+    return this.state === State.Body && !this.awaitsContinue && this.bodyLeft <= lingerBytesMax;
+  }
+
   private discardRest(): boolean {
-    if (this.state !== State.Body || this.closeAfter || this.host.draining || this.awaitsContinue) return false;
-    if (this.bodyLeft > lingerBytesMax) return false;
+    if (!this.worthReading || this.closeAfter || this.host.draining) return false;
     this.discarding = true;
     this.lingered = 0;
     this.readPaused = false;
     this.setDeadline(lingerMs);
     this.releaseStash();
     return true;
+  }
+
+  /** The rest is too long, too slow or broken: the connection closes behind the response. */
+  private stopDiscarding(): void {
+    this.discarding = false;
+    this.closeAfter = true;
+    if (this.pending !== null) this.awaitClient();
+    this.done();
   }
 
   private finishExchange(): void {
@@ -521,12 +489,13 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
       return;
     }
     this.state = State.Lingering;
+    this.lingered = 0;
     this.stash = null;
     this.headBuffer = null;
     this.connection.finish();
     this.setDeadline(lingerMs);
     this.readPaused = false;
-    this.updateSocket();
+    updateSocket(this);
   }
 
   private linger(count: number): void {
@@ -534,7 +503,10 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     if (this.lingered > lingerBytesMax) this.connection.abort();
   }
 
-  /** Closes an idle connection now, with FIN first (drain, removed listener). No effect on a busy one but the close after it. */
+  /**
+   * Closes an idle connection now, with FIN first (drain, removed listener). No effect on a busy one but the close
+   * after it.
+   */
   closeWhenIdle(): void {
     if (this.isIdle) {
       this.clientCloses = false;
@@ -544,14 +516,12 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
 
   /** The host does not hear onClosed for a connection that was given away. */
   detach(): Detached {
-    const received = this.stash === null ? null : this.stash.subarray(this.stashAt);
-    const unsent = this.pending === null ? null : this.pending.subarray(this.pendingAt);
-    this.stash = null;
-    this.pending = null;
+    const received = takeHeld(this);
+    const unsent = takePending(this);
     this.state = State.Detached;
     this.host.timers.close(this.timer);
     this.sink = null;
-    return { received, unsent };
+    return { received, unsent, finished: this.peerFinished };
   }
 
   reset(_f: Failure): void {
@@ -579,6 +549,10 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
 
   /** The request cannot be completed. The exchange decides whether an answer is still possible. */
   private fail(f: Failure): void {
+    if (this.discarding) {
+      this.stopDiscarding();
+      return;
+    }
     this.closeAfter = true;
     this.clientCloses = false;
     this.host.timers.clear(this.timer);
@@ -607,7 +581,10 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     else this.host.timers.set(this.timer, this.host.clock.cachedMs + ms);
   }
 
-  /** The deadline for body bytes: only while we wait for them, not while we hold the client back or it waits for a 100. */
+  /**
+   * The deadline for body bytes: only while we wait for them, not while we hold the client back. A client that waits
+   * for "100 Continue" is under it as well: on neither side has such a wait another end.
+   */
   private armReceive(): void {
     if (this.pending !== null) return;
     if (this.state !== State.Body) {
@@ -615,7 +592,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
       return;
     }
     if (this.discarding) return; // under the deadline of its beginning
-    if (this.readPaused || this.awaitsContinue) this.host.timers.clear(this.timer);
+    if (this.readPaused) this.host.timers.clear(this.timer);
     else this.setDeadline(this.host.bodyMs);
   }
 }

@@ -1,5 +1,6 @@
-// The sending side that both HTTP/1.1 codecs share: one scratch buffer to assemble heads in, a cork so that a head and the body
-// bytes that came with it leave in one write, and the unsent rest that a connection keeps while its peer is slow.
+// The sending side that both HTTP/1.1 codecs share: one scratch buffer to assemble heads in, a cork so that a head and
+// the body bytes that came with it leave in one write, and the unsent rest that a connection keeps while its peer is
+// slow.
 
 import { copyBytes, Scratch } from "../base/bytes.ts";
 import { bodyCopyMax } from "../base/limits.ts";
@@ -12,6 +13,8 @@ export interface Outlet {
   /** Bytes the kernel did not take yet, from pendingAt on. While there are any, the source is paused. */
   pending: Uint8Array | null;
   pendingAt: number;
+  /** What the peer had not acknowledged when we began to wait for it; see noteUnsent(). */
+  unsentBefore: number;
   /** Bytes accepted by the kernel so far. */
   bytesOut: number;
 }
@@ -32,7 +35,9 @@ export function proceed(outlet: Outlet): Scratch {
   return corkedFor === outlet ? assembly : begin();
 }
 
-/** Sends what was assembled; with `more` it waits for the body bytes that follow in this call stack, or for uncork(). */
+/**
+ * Sends what was assembled; with `more` it waits for the body bytes that follow in this call stack, or for uncork().
+ */
 export function send(outlet: Outlet, more: boolean): Flow {
   if (more) {
     corkedFor = outlet;
@@ -61,8 +66,8 @@ export function discardCork(outlet: Outlet): void {
 }
 
 /**
- * Sends body bytes behind whatever was assembled for this outlet. `tail` are a few constant bytes after them (or empty).
- * The body bytes themselves may be kept until the peer takes them.
+ * Sends body bytes behind whatever was assembled for this outlet. `tail` are a few constant bytes after them (or
+ * empty). The body bytes themselves may be kept until the peer takes them.
  */
 export function sendBody(outlet: Outlet, bytes: Uint8Array, start: number, end: number, tail: Uint8Array): Flow {
   if (corkedFor === outlet) corkedFor = null;
@@ -110,6 +115,28 @@ export function flush(outlet: Outlet): Flow {
   if (outlet.pendingAt < bytes.length) return Flow.Pause;
   outlet.pending = null;
   return Flow.Go;
+}
+
+/** Begins a wait for the peer to read. */
+export function noteUnsent(outlet: Outlet): void {
+  outlet.unsentBefore = outlet.connection.unsent();
+}
+
+/**
+ * Has the peer read anything since noteUnsent()? The kernel reports room for more only when a third of its buffer,
+ * perhaps a megabyte, is free: a slow but living peer would be taken for a dead one.
+ */
+export function peerReads(outlet: Outlet): boolean {
+  if (outlet.pending === null) return false;
+  const unsent = outlet.connection.unsent();
+  return unsent >= 0 && unsent < outlet.unsentBefore;
+}
+
+/** Gives up what is pending, for whoever takes the connection over. */
+export function takePending(outlet: Outlet): Uint8Array | null {
+  const bytes = outlet.pending;
+  outlet.pending = null;
+  return bytes === null ? null : bytes.subarray(outlet.pendingAt);
 }
 
 // A source that was told to pause sends at most the rest of what it already holds, so this stays small and rare.

@@ -1,12 +1,16 @@
-// The waist of the house: what an exchange sees of a protocol. One HttpStream is one half of a pair (the client's or the
-// endpoint's); a codec implements it, an exchange drives it. Everything is a synchronous call; nothing is copied that need not be.
+// The waist of the house: what an exchange sees of a protocol. One HttpStream is one half of a pair (the client's or
+// the endpoint's); a codec implements it, an exchange drives it. Everything is a synchronous call; nothing is copied
+// that need not be.
 
 import type { Scratch } from "../base/bytes.ts";
 import type { Failure } from "../base/failure.ts";
 import type { Connection } from "../base/ports.ts";
 import type { Head } from "../wire/head.ts";
 
-/** Answer of a send: go on, or stop the source until onDrain. After Closed nothing need be sent: onReset has come or will. */
+/**
+ * Answer of a send: go on, or stop the source until onDrain. After Closed nothing need be sent: onReset has come or
+ * will.
+ */
 export const Flow = { Go: 0, Pause: 1, Closed: 2 } as const;
 export type Flow = (typeof Flow)[keyof typeof Flow];
 
@@ -14,8 +18,8 @@ export interface HttpStream {
   /** Who hears of what arrives; null drops it. */
   sink: HttpStreamSink | null;
   /**
-   * Sends a head with `added` field lines behind its own. last = no body follows. more = sendData follows within this very
-   * call stack, so that head and body may share one write.
+   * Sends a head with `added` field lines behind its own. last = no body follows. more = sendData follows within this
+   * very call stack, so that head and body may share one write.
    */
   sendHead(head: Head, added: Scratch, last: boolean, more: boolean): Flow;
   /** Sends body bytes[start, end) (possibly none); last = the message ends here. The bytes may be kept, not changed. */
@@ -27,7 +31,10 @@ export interface HttpStream {
   resume(): void;
   /** Gives the stream up. No callback follows. */
   reset(failure: Failure): void;
-  /** May the coding of the arriving body be passed to `target` as it stands? Asked once, right after heads were exchanged. */
+  /**
+   * May the coding of the arriving body be passed to `target` as it stands? Asked once, right after heads were
+   * exchanged.
+   */
   forward(target: HttpStream): boolean;
   /** True if sendData takes chunked coding as it stands (the sender has been told so by forward). */
   takesRawChunks(): boolean;
@@ -74,6 +81,8 @@ export interface ServerStream extends HttpStream {
 export interface Detached {
   readonly received: Uint8Array | null;
   readonly unsent: Uint8Array | null;
+  /** The peer has already sent its FIN. */
+  readonly finished: boolean;
 }
 
 /** The sink of a stream to an endpoint, which may have to wait for its connection. A failed connect is an onReset. */

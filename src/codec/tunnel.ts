@@ -1,5 +1,5 @@
-// Two connections joined byte for byte: what an upgrade (WebSocket) becomes, and a plain TCP relay. Back-pressure both ways,
-// half-close both ways, a reset for a reset, one deadline for silence. It knows no protocol.
+// Two connections joined byte for byte: what an upgrade (WebSocket) becomes, and a plain TCP relay. Back-pressure both
+// ways, half-close both ways, a reset for a reset, one deadline for silence. It knows no protocol.
 
 import type { Failure } from "../base/failure.ts";
 import { failure, FailureCause, Phase, Side } from "../base/failure.ts";
@@ -17,6 +17,7 @@ class TunnelEnd implements ConnectionEvents, Outlet {
   readonly connection: Connection;
   pending: Uint8Array | null = null;
   pendingAt = 0;
+  unsentBefore = 0;
   bytesOut = 0;
   bytesIn = 0;
   /** The peer has sent its FIN. */
@@ -122,10 +123,14 @@ export class Tunnel implements TimerOwner {
   start(client: Detached, endpoint: Detached): void {
     this.client.pending = client.unsent;
     this.endpoint.pending = endpoint.unsent;
+    this.client.finished = client.finished;
+    this.endpoint.finished = endpoint.finished;
     if (client.received !== null) this.client.onData(client.received);
     if (endpoint.received !== null) this.endpoint.onData(endpoint.received);
     if (this.endpoint.pending === null) this.client.connection.resume();
     if (this.client.pending === null) this.endpoint.connection.resume();
+    if (client.finished) this.endpoint.settle();
+    if (endpoint.finished) this.client.settle();
   }
 
   touch(): void {

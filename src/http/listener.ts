@@ -5,7 +5,8 @@ import { causeOf, type Failure, failure, FailureCause, Phase, ruleOf, sideOf, Si
 import type { Cidr } from "../base/ip.ts";
 import type { Clock, Connection, ConnectionEvents, Listening, Rng } from "../base/ports.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
-import { H1Server, type ServerHost } from "../codec/h1-server.ts";
+import { H1Server } from "../codec/h1-server.ts";
+import type { ServerHost } from "../codec/server-host.ts";
 import type { ServerStream } from "../codec/stream.ts";
 import type { Connector } from "../pool/connector.ts";
 import { LC } from "../stats/columns.ts";

@@ -105,6 +105,6 @@ export class RecordingStream implements ServerStream {
   closeWhenIdle(): void {}
   done(): void {}
   detach(): Detached {
-    return { received: null, unsent: null };
+    return { received: null, unsent: null, finished: false };
   }
 }

@@ -1,5 +1,5 @@
-// A message head as numbers: spans into the bytes it came in, no strings. One Head object per parser is reused for every
-// message: whoever wants to keep something keeps the bytes (they are private and immutable) and parses again.
+// A message head as numbers: spans into the bytes it came in, no strings. One Head object per parser is reused for
+// every message: whoever wants to keep something keeps the bytes (they are private and immutable) and parses again.
 // Protocol-neutral: h1 fills it from text, h2 will fill it from decoded fields laid out in a scratch buffer.
 
 /** Known field names: everything the proxy itself looks at. 0 = any other name. */
@@ -68,7 +68,9 @@ export const HeadFlag = {
   Asterisk: 256, // "OPTIONS *"
 } as const;
 
-/** Columns of the field table: field i occupies [i * FIELD_WIDTH, +FIELD_WIDTH). The field's line begins at its name. */
+/**
+ * Columns of the field table: field i occupies [i * FIELD_WIDTH, +FIELD_WIDTH). The field's line begins at its name.
+ */
 export const FIELD_WIDTH = 6;
 export const FIELD_NAME = 0; // start of the name (and of the line)
 export const FIELD_NAME_END = 1;

@@ -1,6 +1,6 @@
-// Decoder of the chunked transfer coding (RFC 9112 7.1), strict: hexadecimal size without white space, CRLF only, bounded
-// extensions, bounded trailers. It gives out either the data alone or, in raw mode, the validated coding itself, which may then
-// be passed on as it stands; chunk extensions are left out in both.
+// Decoder of the chunked transfer coding (RFC 9112 7.1), strict: hexadecimal size without white space, CRLF only,
+// bounded extensions, bounded trailers. It gives out either the data alone or, in raw mode, the validated coding
+// itself, which may then be passed on as it stands; chunk extensions are left out in both.
 
 import { chunkLineBytesMax, trailerBytesMax } from "../../base/limits.ts";
 import { HeadBuffer } from "./head-buffer.ts";
@@ -40,6 +40,9 @@ export class ChunkedDecoder {
   private digits = 0;
   private lineBytes = 0;
   private trailers: HeadBuffer | null = null;
+  // What is to be given out next: [from, to). In raw mode it grows over the coding, else over one run of data.
+  private from = 0;
+  private to = 0;
   /** Give out the coding itself instead of the data. May be set before the first byte only. */
   raw = false;
   /** When the sink hears that the message ends: the position behind it in the bytes given to decode(). */
@@ -63,110 +66,121 @@ export class ChunkedDecoder {
   }
 
   /**
-   * Decodes bytes[start, end). Returns the position after the last byte used: end, or less when the message is done, broken
-   * (see failed) or the sink said stop. Work is linear in the bytes.
+   * Decodes bytes[start, end). Returns the position after the last byte used: end, or less when the message is done,
+   * broken (see failed) or the sink said stop. Work is linear in the bytes.
    */
   decode(bytes: Uint8Array, start: number, end: number, sink: ChunkSink): number {
-    const raw = this.raw;
+    this.from = start;
+    this.to = start;
     let at = start;
-    // What is to be given out next: [from, to). In raw mode it grows over the coding, else over one run of data.
-    let from = start;
-    let to = start;
     while (at < end) {
-      switch (this.state) {
-        case State.Size:
-        case State.SizeMore: {
-          const c = bytes[at]!;
-          const digit = hexValue[c]!;
-          if (digit !== 255) {
-            if (++this.digits > sizeDigitsMax) return this.fail(at);
-            this.left = this.left * 16 + digit;
-            this.state = State.SizeMore;
-            at++;
-          } else if (this.state === State.Size) return this.fail(at);
-          else if (c === CR) {
-            this.state = State.SizeLf;
-            at++;
-          } else if (c === SEMICOLON) {
-            this.state = State.Extension;
-            this.lineBytes = 0;
-            if (to > from && !sink.onChunkBytes(bytes, from, to, false)) return at;
-            from = to = ++at;
-            continue;
-          } else return this.fail(at);
-          if (raw) to = at;
-          break;
-        }
-        case State.Extension: {
-          const c = bytes[at]!;
-          if (c === CR) this.state = State.SizeLf;
-          else if ((kind[c]! & VCHAR) === 0 || ++this.lineBytes > chunkLineBytesMax) return this.fail(at);
-          if (c === CR && raw) {
-            from = at;
-            to = at + 1;
-          } else from = to = at + 1;
-          at++;
-          break;
-        }
-        case State.SizeLf:
-          if (bytes[at] !== LF) return this.fail(at);
-          at++;
-          this.digits = 0;
-          this.state = this.left === 0 ? State.End : State.Data;
-          if (raw) to = at;
-          break;
-        case State.Data: {
-          const run = Math.min(this.left, end - at);
-          if (!raw) {
-            // A second run of data in this buffer: give out the first.
-            if (to > from && !sink.onChunkBytes(bytes, from, to, false)) return at;
-            from = at;
-          }
-          at += run;
-          to = at;
-          this.left -= run;
-          if (this.left === 0) this.state = State.DataCr;
-          break;
-        }
-        case State.DataCr:
-          if (bytes[at] !== CR) return this.fail(at);
-          at++;
-          this.state = State.DataLf;
-          if (raw) to = at;
-          break;
-        case State.DataLf:
-          if (bytes[at] !== LF) return this.fail(at);
-          at++;
-          this.state = State.Size;
-          if (raw) to = at;
-          break;
-        case State.End:
-          if (bytes[at] === CR) {
-            at++;
-            this.state = State.EndLf;
-            if (raw) to = at;
-            break;
-          }
-          if (to > from && !sink.onChunkBytes(bytes, from, to, false)) return at;
-          from = to = at;
-          this.state = State.Trailers;
-          this.trailers = new HeadBuffer();
-          break;
-        case State.EndLf:
-          if (bytes[at] !== LF) return this.fail(at);
-          at++;
-          this.state = State.Done;
-          if (raw) to = at;
-          this.position = at;
-          sink.onChunkBytes(bytes, from, to, true);
-          return at;
-        case State.Trailers:
-          return this.collectTrailers(bytes, at, end, sink);
-        default:
-          return at;
-      }
+      const state = this.state;
+      if (state === State.Data) at = this.takeData(bytes, at, end, sink);
+      else if (state < State.Data) at = this.takeSizeLine(bytes, at, end, sink);
+      else if (state < State.End) at = this.takeDataEnd(bytes, at);
+      else if (state < State.Trailers) at = this.takeEnd(bytes, at, sink);
+      else if (state === State.Trailers) return this.collectTrailers(bytes, at, end, sink);
+      else return at;
+      if (at < 0) return ~at;
     }
-    if (to > from) sink.onChunkBytes(bytes, from, to, false);
+    if (this.to > this.from) sink.onChunkBytes(bytes, this.from, this.to, false);
+    return at;
+  }
+
+  // Each of these takes what it can of bytes[at, end) and returns the position after it; ~position to end the call
+  // there.
+
+  private takeSizeLine(bytes: Uint8Array, start: number, end: number, sink: ChunkSink): number {
+    let at = start;
+    while (at < end) {
+      const c = bytes[at]!;
+      const state = this.state;
+      if (state <= State.SizeMore) {
+        const digit = hexValue[c]!;
+        if (digit !== 255) {
+          if (++this.digits > sizeDigitsMax) return this.fail(at);
+          this.left = this.left * 16 + digit;
+          this.state = State.SizeMore;
+          at++;
+          continue;
+        }
+        if (state === State.Size) return this.fail(at);
+        if (c === CR) this.state = State.SizeLf;
+        else if (c === SEMICOLON) return this.beginExtension(bytes, at, sink);
+        else return this.fail(at);
+      } else if (state === State.Extension) {
+        if (c === CR) {
+          this.state = State.SizeLf;
+          if (this.raw) this.from = at; // else the data before the extension waits at its own place
+        } else if ((kind[c]! & VCHAR) === 0 || ++this.lineBytes > chunkLineBytesMax) return this.fail(at);
+      } else {
+        if (c !== LF) return this.fail(at);
+        at++;
+        this.digits = 0;
+        this.state = this.left === 0 ? State.End : State.Data;
+        if (this.raw) this.to = at;
+        return at;
+      }
+      at++;
+    }
+    if (this.raw && this.state !== State.Extension) this.to = at;
+    return at;
+  }
+
+  private beginExtension(bytes: Uint8Array, at: number, sink: ChunkSink): number {
+    const { from, to } = this;
+    const next = at + 1;
+    this.state = State.Extension;
+    this.lineBytes = 0;
+    this.from = next;
+    this.to = next;
+    return to > from && !sink.onChunkBytes(bytes, from, to, false) ? ~next : next;
+  }
+
+  private takeData(bytes: Uint8Array, at: number, end: number, sink: ChunkSink): number {
+    if (!this.raw) {
+      // A second run of data in this buffer: give out the first.
+      if (this.to > this.from && !sink.onChunkBytes(bytes, this.from, this.to, false)) return ~at;
+      this.from = at;
+    }
+    const run = Math.min(this.left, end - at);
+    this.left -= run;
+    if (this.left === 0) this.state = State.DataCr;
+    this.to = at + run;
+    return at + run;
+  }
+
+  private takeDataEnd(bytes: Uint8Array, at: number): number {
+    if (this.state === State.DataCr) {
+      if (bytes[at] !== CR) return this.fail(at);
+      this.state = State.DataLf;
+    } else {
+      if (bytes[at] !== LF) return this.fail(at);
+      this.state = State.Size;
+    }
+    if (this.raw) this.to = at + 1;
+    return at + 1;
+  }
+
+  private takeEnd(bytes: Uint8Array, at: number, sink: ChunkSink): number {
+    const next = at + 1;
+    if (this.state === State.EndLf) {
+      if (bytes[at] !== LF) return this.fail(at);
+      this.state = State.Done;
+      this.position = next;
+      sink.onChunkBytes(bytes, this.from, this.raw ? next : this.to, true);
+      return ~next;
+    }
+    if (bytes[at] === CR) {
+      this.state = State.EndLf;
+      if (this.raw) this.to = next;
+      return next;
+    }
+    if (this.to > this.from && !sink.onChunkBytes(bytes, this.from, this.to, false)) return ~at;
+    this.from = at;
+    this.to = at;
+    this.state = State.Trailers;
+    this.trailers = new HeadBuffer();
     return at;
   }
 
@@ -180,7 +194,10 @@ export class ChunkedDecoder {
       const full = buffer.append(bytes, at, lineEnd, trailerBytesMax);
       at = lineEnd;
       if (!full) continue;
-      if (buffer.length > trailerBytesMax) return this.fail(at);
+      if (buffer.length > trailerBytesMax) {
+        this.state = State.Bad;
+        return at;
+      }
       this.state = State.Done;
       this.trailers = null;
       this.position = at;
@@ -192,6 +209,6 @@ export class ChunkedDecoder {
 
   private fail(at: number): number {
     this.state = State.Bad;
-    return at;
+    return ~at;
   }
 }

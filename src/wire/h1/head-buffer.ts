@@ -1,5 +1,5 @@
-// Collects a head that arrives in pieces. It looks at each new byte once and says when parsing is worth while: at the empty
-// line, at a line feed that a strict parser will refuse, or over the limit. So dribbled input costs linear work.
+// Collects a head that arrives in pieces. It looks at each new byte once and says when parsing is worth while: at the
+// empty line, at a line feed that a strict parser will refuse, or over the limit. So dribbled input costs linear work.
 
 const CR = 13;
 const LF = 10;
@@ -9,8 +9,8 @@ export class HeadBuffer {
   length = 0;
 
   /**
-   * Appends source[start, end). Returns true once the parser has something to decide. bytesMax bounds what is kept: of a
-   * longer head one byte more than the limit is taken, which is enough for the parser to refuse it.
+   * Appends source[start, end), all of it, for what lies behind the head must be kept. Returns true once the parser has
+   * something to decide; with more than bytesMax it always has, so the size is bounded by that and one receive.
    */
   append(source: Uint8Array, start: number, end: number, bytesMax: number): boolean {
     const before = this.length;
@@ -27,7 +27,6 @@ export class HeadBuffer {
       if (bytes[at] !== LF) continue;
       if (at === 0 || bytes[at - 1] !== CR) return true; // bare LF
       if (at >= 2 && bytes[at - 2] === LF) return true; // empty line
-      if (at === 1 && this.length > 2) continue; // a leading empty line
     }
     return false;
   }

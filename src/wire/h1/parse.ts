@@ -1,9 +1,11 @@
-// Strict HTTP/1.x head parser (RFC 9110, RFC 9112): one pass over the bytes into a Head of spans. It keeps no state: a head that
-// is not whole yet gives NEED_MORE and is parsed again from its start once its end has been seen (see head-buffer.ts).
-// Wherever two parsers could disagree about framing (request smuggling), the message is refused, never repaired.
+// Strict HTTP/1.x head parser (RFC 9110, RFC 9112): one pass over the bytes into a Head of spans. It keeps no state: a
+// head that is not whole yet gives NEED_MORE and is parsed again from its start once its end has been seen (see
+// head-buffer.ts). Wherever two parsers could disagree about framing (request smuggling), the message is refused, never
+// repaired.
 
+import { latin1Text } from "../../base/bytes.ts";
 import { FailureCause } from "../../base/failure.ts";
-import { targetBytesMax } from "../../base/limits.ts";
+import { connectionOptionsMax, targetBytesMax } from "../../base/limits.ts";
 import {
   BODY_CHUNKED,
   BODY_UNTIL_CLOSE,
@@ -20,7 +22,7 @@ import {
   Name,
   type Head,
 } from "../head.ts";
-import { DIGIT, equalsLower, HOST, kind, latin1, lower, nameOf, TARGET, TCHAR, VCHAR } from "./tables.ts";
+import { DIGIT, equalsLower, hexValue, HOST, kind, latin1, lower, nameOf, TARGET, TCHAR, VCHAR } from "./tables.ts";
 
 /** The head is not whole yet. */
 export const NEED_MORE = 0;
@@ -32,6 +34,7 @@ const LF = 10;
 const SP = 32;
 const HT = 9;
 const COLON = 58;
+const PERCENT = 37;
 
 const wordChunked = latin1("chunked");
 const wordClose = latin1("close");
@@ -48,12 +51,14 @@ let chunked = false;
 let transferEncoding = false;
 let hosts = 0;
 let upgradeField = false;
+let upgradeToH2c = false;
 let connectionUpgrade = false;
+let connectionOptions = 0;
 let inRequest = false;
 
 /**
  * Parses a request head in bytes[start, end). Returns the position after it, NEED_MORE, or the negative FailureCause.
- * headBytesMax bounds the head; fieldsMax the number of fields (and must fit head.fields).
+ * headBytesMax bounds the head with an empty line before it; fieldsMax the number of fields (and must fit head.fields).
  */
 export function parseRequest(
   bytes: Uint8Array,
@@ -63,6 +68,7 @@ export function parseRequest(
   headBytesMax: number,
   fieldsMax: number,
 ): number {
+  const limited = end - start > headBytesMax ? start + headBytesMax : end;
   // RFC 9112 2.2: a server should ignore at least one empty line before the request line.
   if (start < end && bytes[start] === CR) {
     if (start + 1 === end) return NEED_MORE;
@@ -73,9 +79,8 @@ export function parseRequest(
   head.bytes = bytes;
   head.start = start;
   head.flags = 0;
-  const limited = end - start > headBytesMax ? start + headBytesMax : end;
   const afterLine = requestLine(bytes, start, limited, head);
-  if (afterLine <= 0) return afterLine === NEED_MORE && limited < end ? -FailureCause.TooLarge : afterLine;
+  if (afterLine <= 0) return afterLine === NEED_MORE && limited < end ? longLine(bytes, start, limited) : afterLine;
   const after = parseFields(bytes, afterLine, limited, head, fieldsMax);
   if (after <= 0) return after === NEED_MORE && limited < end ? -FailureCause.TooLarge : after;
   head.end = after;
@@ -112,8 +117,8 @@ export function parseResponse(
 }
 
 /**
- * Parses the trailer section after a last chunk: fields and an empty line. Framing and routing fields in it are marked as
- * hop-by-hop, so that they are not passed on (RFC 9110 6.5.1). Returns as parseRequest does.
+ * Parses the trailer section after a last chunk: fields and an empty line. Framing and routing fields in it are marked
+ * as hop-by-hop, so that they are not passed on (RFC 9110 6.5.1). Returns as parseRequest does.
  */
 export function parseTrailers(bytes: Uint8Array, start: number, end: number, head: Head, fieldsMax: number): number {
   head.bytes = bytes;
@@ -123,26 +128,32 @@ export function parseTrailers(bytes: Uint8Array, start: number, end: number, hea
   const after = parseFields(bytes, start, end, head, fieldsMax);
   if (after <= 0) return after;
   head.end = after;
-  for (let i = 0, at = FIELD_ID; i < head.fieldCount; i++, at += FIELD_WIDTH) {
-    if (forbiddenInTrailers((head.fields[at]! & FIELD_NAME_MASK) as Name)) head.fields[at]! |= FIELD_HOP;
+  for (let i = 0, at = 0; i < head.fieldCount; i++, at += FIELD_WIDTH) {
+    const name = latin1Text(bytes, head.fields[at + FIELD_NAME]!, head.fields[at + FIELD_NAME_END]!);
+    if (forbiddenInTrailers.has(name.toLowerCase())) head.fields[at + FIELD_ID]! |= FIELD_HOP;
   }
   return after;
 }
 
-function forbiddenInTrailers(name: Name): boolean {
-  return (
-    name === Name.Host ||
-    name === Name.ContentLength ||
-    name === Name.TransferEncoding ||
-    name === Name.Connection ||
-    name === Name.Trailer ||
-    name === Name.Expect ||
-    name === Name.ContentType ||
-    name === Name.Cookie ||
-    name === Name.SetCookie ||
-    (name >= Name.XForwardedFor && name <= Name.XRequestId) ||
-    name === Name.Forwarded
-  );
+// Fields that a recipient could act upon as if they had stood in the header section: framing, routing, request
+// modifiers and conditions, authentication, payload format and response control (RFC 9110 6.5.1), and what proxies say
+// about the client.
+const forbiddenInTrailers: ReadonlySet<string> = new Set(
+  [
+    "age authorization cache-control connection content-encoding content-length content-range content-type cookie date",
+    "expect expires forwarded host if-match if-modified-since if-none-match if-range if-unmodified-since location",
+    "max-forwards pragma proxy-authenticate proxy-authorization range retry-after set-cookie te trailer",
+    "transfer-encoding upgrade vary via www-authenticate x-forwarded-for x-forwarded-host x-forwarded-port",
+    "x-forwarded-proto x-real-ip x-request-id",
+  ].flatMap((line) => line.split(" ")),
+);
+
+/** The refusal of a request line that does not end within the head's limit. */
+function longLine(bytes: Uint8Array, start: number, end: number): number {
+  const method = bytes.indexOf(SP, start);
+  if (method < 0 || method >= end) return -FailureCause.TooLarge;
+  const target = bytes.indexOf(SP, method + 1);
+  return target < 0 || target >= end ? -FailureCause.UriTooLong : -FailureCause.TooLarge;
 }
 
 function requestLine(bytes: Uint8Array, start: number, end: number, head: Head): number {
@@ -225,8 +236,10 @@ function spells(bytes: Uint8Array, start: number, word: string): boolean {
 /** Checks the form of the target (RFC 9112 3.2) and reduces the absolute form to path and query. */
 function targetForm(bytes: Uint8Array, head: Head): number {
   const start = head.targetStart;
+  // Wants the authority form, which only a forward proxy serves. In any other form it is malformed, and an endpoint
+  // that took it at its word would begin a tunnel where we expect a response.
+  if (head.method === Method.Connect) return -FailureCause.Unsupported;
   if (bytes[start] === 47) return 0; // origin form
-  if (head.method === Method.Connect) return -FailureCause.Unsupported; // authority form: not a forward proxy
   const length = head.targetEnd - start;
   if (length === 1 && bytes[start] === 42) {
     if (head.method !== Method.Options) return BAD;
@@ -262,14 +275,20 @@ export function validHost(bytes: Uint8Array, start: number, end: number): boolea
     if (at === end || at === inner) return false;
     at++;
   } else {
-    while (at < end && (kind[bytes[at]!]! & HOST) !== 0) at++;
+    for (; at < end; at++) {
+      if ((kind[bytes[at]!]! & HOST) !== 0) continue;
+      if (bytes[at] !== PERCENT) break;
+      if (at + 2 >= end || hexValue[bytes[at + 1]!] === 255 || hexValue[bytes[at + 2]!] === 255) return false;
+      at += 2;
+    }
     if (at === start) return false;
   }
   if (at === end) return true;
   if (bytes[at] !== COLON) return false;
-  const port = ++at;
-  while (at < end && (kind[bytes[at]!]! & DIGIT) !== 0) at++;
-  return at === end && at - port <= 5;
+  let port = 0;
+  const portStart = ++at;
+  while (at < end && (kind[bytes[at]!]! & DIGIT) !== 0) port = port * 10 + bytes[at++]! - 48;
+  return at === end && at - portStart <= 5 && port <= 65535; // no digits at all are allowed
 }
 
 function statusLine(bytes: Uint8Array, start: number, end: number, head: Head): number {
@@ -306,7 +325,9 @@ function parseFields(bytes: Uint8Array, start: number, end: number, head: Head, 
   transferEncoding = false;
   hosts = 0;
   upgradeField = false;
+  upgradeToH2c = false;
   connectionUpgrade = false;
+  connectionOptions = 0;
   const fields = head.fields;
   let at = start;
   let slot = 0;
@@ -384,10 +405,11 @@ function framingField(bytes: Uint8Array, name: Name, start: number, end: number,
     case Name.Connection:
       head.fields[idAt]! |= FIELD_HOP;
       connectionField(bytes, start, end, head);
-      return 0;
+      return connectionOptions > connectionOptionsMax ? -FailureCause.TooLarge : 0;
     case Name.Upgrade:
       // Never to cleartext HTTP/2: that tunnel would carry requests past every rule (and RFC 9113 3.1 dropped it).
-      upgradeField = !contains(bytes, start, end, wordH2c);
+      upgradeField = upgradeField || end > start;
+      upgradeToH2c = upgradeToH2c || contains(bytes, start, end, wordH2c);
       head.fields[idAt]! |= FIELD_HOP;
       return 0;
     case Name.KeepAlive:
@@ -419,6 +441,7 @@ function connectionField(bytes: Uint8Array, start: number, end: number, head: He
     while (at < end && bytes[at] !== 44 && bytes[at] !== SP && bytes[at] !== HT) at++;
     const length = at - token;
     if (length === 0) continue;
+    connectionOptions++;
     if (length === 5 && equalsLower(bytes, token, wordClose)) head.flags |= HeadFlag.Close;
     else if (length === 10 && equalsLower(bytes, token, wordKeepAlive)) head.flags |= HeadFlag.KeepAlive;
     else if (length === 7 && equalsLower(bytes, token, wordUpgrade)) connectionUpgrade = true;
@@ -426,7 +449,7 @@ function connectionField(bytes: Uint8Array, start: number, end: number, head: He
   }
 }
 
-/** Marks the fields that Connection names as hop-by-hop; never Host, the framing fields or Cookie-like end-to-end basics. */
+/** Marks the fields that Connection names as hop-by-hop (RFC 9110 7.6.1); never Host and Content-Length. */
 function markConnectionNames(head: Head): void {
   const { bytes, fields, fieldCount } = head;
   for (let i = 0, at = 0; i < fieldCount; i++, at += FIELD_WIDTH) {
@@ -490,6 +513,8 @@ function responseFraming(head: Head): number {
 
 function connectionRules(head: Head, http10: boolean): void {
   if ((head.flags & HeadFlag.HasConnectionNames) !== 0) markConnectionNames(head);
-  if (connectionUpgrade && upgradeField && !http10) head.flags |= HeadFlag.Upgrade;
+  // Not with a body: the tunnel would begin with whatever of it is still on its way, in whatever coding.
+  const upgrade = connectionUpgrade && upgradeField && !upgradeToH2c;
+  if (upgrade && !http10 && head.bodyLength === 0) head.flags |= HeadFlag.Upgrade;
   if (http10 && (head.flags & HeadFlag.KeepAlive) === 0) head.flags |= HeadFlag.Close;
 }

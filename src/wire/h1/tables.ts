@@ -6,7 +6,7 @@ import { Name } from "../head.ts";
 export const TCHAR = 1; // token character, RFC 9110 5.6.2
 export const VCHAR = 2; // allowed in a field value: visible, space, tab, obs-text
 export const TARGET = 4; // allowed in a request target: visible ASCII but "#", and obs-text bytes untouched
-export const HOST = 8; // allowed in a Host value outside brackets: reg-name characters, RFC 3986 3.2.2
+export const HOST = 8; // allowed in a Host value outside brackets: reg-name characters but "%", RFC 3986 3.2.2
 export const DIGIT = 16;
 
 export const kind = new Uint8Array(256);
@@ -20,7 +20,7 @@ for (let c = 0; c < 256; c++) {
   if (/[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(ch) && c < 128) kind[c]! |= TCHAR;
   if (c === 9 || (c >= 32 && c !== 127)) kind[c]! |= VCHAR;
   if (c > 32 && c !== 127 && ch !== "#") kind[c]! |= TARGET;
-  if (/[A-Za-z0-9\-._~%!$&'()*+,;=]/.test(ch) && c < 128) kind[c]! |= HOST;
+  if (/[A-Za-z0-9\-._~!$&'()*+,;=]/.test(ch) && c < 128) kind[c]! |= HOST;
   if (c >= 48 && c <= 57) kind[c]! |= DIGIT;
   lower[c] = c >= 65 && c <= 90 ? c + 32 : c;
 }

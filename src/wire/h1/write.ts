@@ -1,5 +1,6 @@
-// HTTP/1.1 head writer: from a parsed Head and a block of fields of ours to the bytes of an outgoing head. Field lines that are
-// passed on are copied as they came, in runs as long as possible; hop-by-hop fields and those dropped by the exchange are left out.
+// HTTP/1.1 head writer: from a parsed Head and a block of fields of ours to the bytes of an outgoing head. Field lines
+// that are passed on are copied as they came, in runs as long as possible; hop-by-hop fields and those dropped by the
+// exchange are left out.
 
 import type { Scratch } from "../../base/bytes.ts";
 import {
@@ -12,6 +13,7 @@ import {
   FIELD_NAME_MASK,
   FIELD_WIDTH,
   HeadFlag,
+  Method,
   Name,
   type Head,
 } from "../head.ts";
@@ -20,6 +22,7 @@ import { latin1 } from "./tables.ts";
 const http11Line = latin1(" HTTP/1.1\r\n");
 const http11 = latin1("HTTP/1.1");
 const slash = latin1("/");
+const asterisk = latin1("*");
 const crlf = latin1("\r\n");
 const hostName = latin1("Host: ");
 const chunkedLine = latin1("Transfer-Encoding: chunked\r\n");
@@ -27,14 +30,16 @@ const closeLine = latin1("Connection: close\r\n");
 const keepAliveLine = latin1("Connection: keep-alive\r\n");
 const upgradeLine = latin1("Connection: upgrade\r\n");
 const space = 32;
+/** "HTTP/1.1 200" */
+const bareStatusLineBytes = 12;
 
 /** What the Connection field of an outgoing head says. */
 export const ConnectionSays = { Nothing: 0, Close: 1, KeepAlive: 2, Upgrade: 3 } as const;
 export type ConnectionSays = (typeof ConnectionSays)[keyof typeof ConnectionSays];
 
 /**
- * Appends the request head: request line in origin form, Host first if it had to be rebuilt, the kept fields, the added ones
- * (complete lines), framing and connection fields. A Content-Length field is passed on as it came.
+ * Appends the request head: request line in origin form, Host first if it had to be rebuilt, the kept fields, the added
+ * ones (complete lines), framing and connection fields. A Content-Length field is passed on as it came.
  */
 export function writeRequestHead(out: Scratch, head: Head, added: Scratch, says: ConnectionSays): void {
   const bytes = head.bytes;
@@ -43,10 +48,7 @@ export function writeRequestHead(out: Scratch, head: Head, added: Scratch, says:
   if (rebuild) {
     out.put(bytes, head.methodStart, head.methodEnd);
     out.putByte(space);
-    if (head.targetStart === head.targetEnd || (bytes[head.targetStart] !== 47 && bytes[head.targetStart] !== 42)) {
-      out.putAll(slash);
-    }
-    out.put(bytes, head.targetStart, head.targetEnd);
+    putTarget(out, head);
     out.putAll(http11Line);
     runStart = head.startLineEnd + 2;
     if ((head.flags & HeadFlag.Absolute) !== 0) {
@@ -59,6 +61,17 @@ export function writeRequestHead(out: Scratch, head: Head, added: Scratch, says:
   finishHead(out, head, added, head.bodyLength === BODY_CHUNKED, says);
 }
 
+/** The target in origin form or as "*". */
+function putTarget(out: Scratch, head: Head): void {
+  const { bytes, targetStart, targetEnd } = head;
+  if (targetStart === targetEnd && head.method === Method.Options) {
+    out.putAll(asterisk); // RFC 9112 3.2.4: what an absolute form with neither path nor query asks about
+    return;
+  }
+  if (targetStart === targetEnd || (bytes[targetStart] !== 47 && bytes[targetStart] !== 42)) out.putAll(slash);
+  out.put(bytes, targetStart, targetEnd);
+}
+
 /** Appends the response head. chunked = the body that follows will be in chunked coding. */
 export function writeResponseHead(
   out: Scratch,
@@ -67,10 +80,16 @@ export function writeResponseHead(
   chunked: boolean,
   says: ConnectionSays,
 ): void {
+  const { bytes } = head;
   let runStart = head.start;
   if ((head.flags & HeadFlag.Http10) !== 0) {
     out.putAll(http11);
     runStart += http11.length; // the rest of the status line goes with the first run
+  }
+  if (head.startLineEnd - head.start === bareStatusLineBytes) {
+    out.put(bytes, runStart, head.startLineEnd);
+    out.putByte(space); // RFC 9112 4: it is there even when the reason is not
+    runStart = head.startLineEnd;
   }
   putFields(out, head, runStart, Name.Other);
   finishHead(out, head, added, chunked, says);
