@@ -96,7 +96,7 @@ test.skipIf(lacks("slowhttptest"))(
 
 test("a back end that never answers is answered for, and the others go on", async () => {
   await using origin = startOrigin({ name: "a" });
-  await using sluice = await startSluice(yaml([origin.address], ", passive: { maxFails: 0 }"));
+  await using sluice = await startSluice(yaml([origin.address], ", passive: off"));
   const address = sluice.address("web");
   await request(address, { path: "/ok" });
   const before = sluice.memory().pss;
