@@ -2,7 +2,7 @@
 
 import { loadText, type LoadedFile } from "../config/load.ts";
 import { closeFd, createListener } from "../sys/listen-socket.ts";
-import { spawnWorker, type WorkerProcess } from "../sys/process.ts";
+import { onSignal, spawnWorker, type WorkerProcess } from "../sys/process.ts";
 import { after } from "../sys/timers.ts";
 import { ExitCode, type Command, type Io } from "./command.ts";
 import { DEMO_VARIABLE, type DemoBackendBoot, type DemoBackendReady } from "./demo-backend.ts";
@@ -15,6 +15,7 @@ const defaultPort = 8080;
 const defaultAdminPort = 9900;
 /** A killed back end comes back after this long, so that its return can be watched too. */
 const returnMs = 15_000;
+const settleMs = 200;
 
 export const command: Command = {
   name: "demo",
@@ -74,20 +75,24 @@ interface Backend {
 
 async function runDemo(port: number, admin: number, io: Io): Promise<number> {
   let ending = false;
+  for (const name of ["SIGINT", "SIGTERM"] as const) onSignal(name, () => (ending = true));
   const backends = await Promise.all(
     names.map(async (name, i) => {
-      const backend = await startBackend(name, firstBackendPort + i, (code) => {
-        if (ending) return;
-        io.out(`back end ${name} is gone (${code}); it comes back in ${returnMs / 1000} s\n`);
-        after(returnMs, () => restart(backend));
+      const backend = await startBackend(name, firstBackendPort + i, (how) => {
+        // Not when all were told to end, which they hear in any order.
+        after(settleMs, () => {
+          if (ending) return;
+          io.out(`back end ${name} is gone (${how}); it comes back in ${returnMs / 1000} s\n`);
+          after(returnMs, () => restart(backend));
+        });
       });
       return backend;
     }),
   );
   function restart(backend: Backend): void {
     if (ending) return;
-    void startBackend(backend.name, backend.port, (code) => {
-      if (!ending) io.out(`back end ${backend.name} is gone again (${code}), for good\n`);
+    void startBackend(backend.name, backend.port, (how) => {
+      if (!ending) io.out(`back end ${backend.name} is gone again (${how}), for good\n`);
     }).then((next) => {
       backend.process = next.process;
       io.out(`back end ${backend.name} is back, pid ${next.process.pid}\n`);
@@ -131,6 +136,7 @@ function configuration(port: number, admin: number, backends: readonly Backend[]
   return `# What sluice demo runs. Put it into a file and run it with: sluice run FILE
 admin: { bind: 127.0.0.1:${admin} }
 accessLog: off
+workers: 1 # one alone takes turns visibly; several begin with different back ends
 listeners:
   web: { bind: 127.0.0.1:${port}, forward: app }
 pools:
@@ -143,21 +149,25 @@ ${endpoints.join("")}`;
 
 function instructions(port: number, admin: number, backends: readonly Backend[]): string {
   const list = backends.map(({ name, port: at, process }) => `  ${name}  http://127.0.0.1:${at}  pid ${process.pid}\n`);
-  const [first] = backends;
   const option = admin === defaultAdminPort ? "" : ` --admin 127.0.0.1:${admin}`;
+  const tries = [
+    [`curl http://127.0.0.1:${port}/`, "again and again: a, b and c take turns"],
+    [`curl http://127.0.0.1:${port}/headers`, "what a back end sees of a request"],
+    [`bin/sluice status${option}`, "every endpoint with its health"],
+    [`kill -9 ${backends[0]!.process.pid}`, `traffic goes round a; it comes back after ${returnMs / 1000} s`],
+    [`bin/sluice drain${option} app/b`, "b gets nothing new"],
+    [`bin/sluice ready${option} app/b`, "b gets its share again"],
+    [`curl http://127.0.0.1:${admin}/metrics`, "for Prometheus"],
+  ] as const;
+  const width = Math.max(...tries.map(([line]) => line.length));
+  const lines = tries.map(([line, remark]) => `  ${line.padEnd(width)}  ${remark}\n`);
   return `
 Sluice balances http://127.0.0.1:${port} over three back ends:
 
 ${list.join("")}
 Try in another terminal:
 
-  curl http://127.0.0.1:${port}/            again and again: a, b, c take turns
-  curl http://127.0.0.1:${port}/headers     what a back end sees of a request
-  bin/sluice status${option}           every endpoint with its health
-  kill -9 ${first!.process.pid}                     traffic goes round it; it comes back after ${returnMs / 1000} s
-  bin/sluice drain${option} app/b      nothing new for b; bin/sluice ready${option} app/b takes it back
-  curl http://127.0.0.1:${admin}/metrics    for Prometheus
-
+${lines.join("")}
 Ctrl-C ends it.
 
 `;

@@ -7,7 +7,7 @@ import { LogLevel, type Env } from "../base/ports.ts";
 import { Monitor } from "../health/monitor.ts";
 import type { AdminConfig, Config, EndpointConfig, PoolConfig } from "../model/config.ts";
 import { diffConfigs, formatChange } from "../config/diff.ts";
-import { formatDiagnostic, hasErrors, type Diagnostic } from "../model/diagnostic.ts";
+import { hasErrors, type Diagnostic } from "../model/diagnostic.ts";
 import type { Plan } from "../model/plan.ts";
 import { bumpEpoch, Health, type Columns } from "../stats/columns.ts";
 import { adminOf } from "../stats/words.ts";
@@ -468,9 +468,10 @@ export class Supervisor {
   }
 
   private report(diagnostics: readonly Diagnostic[]): void {
-    for (const diagnostic of diagnostics) {
-      const level = diagnostic.severity === "error" ? LogLevel.Error : LogLevel.Warn;
-      this.options.env.log.write(level, "configuration", { problem: formatDiagnostic(diagnostic) });
+    for (const { severity, at, path, message, hint } of diagnostics) {
+      const level = severity === "error" ? LogLevel.Error : LogLevel.Warn;
+      const place = at.line > 0 ? `${at.file}:${at.line}:${at.column}` : at.file;
+      this.options.env.log.write(level, `configuration ${severity}`, { at: place, path, problem: message, hint });
     }
   }
 }
