@@ -132,7 +132,8 @@ export function describeFinding(finding: Finding): string {
 }
 
 interface Arguments {
-  seconds: number;
+  /** null = not given: ten seconds, unless runs are given. */
+  seconds: number | null;
   runs: number;
   seed: number;
   input: string | null;
@@ -141,7 +142,7 @@ interface Arguments {
 
 /** The parsed command line, or what is wrong with it. */
 function parseArguments(args: readonly string[]): Arguments | string {
-  const parsed: Arguments = { seconds: 10, runs: Infinity, seed: Date.now() % 1_000_000, input: null, names: [] };
+  const parsed: Arguments = { seconds: null, runs: Infinity, seed: Date.now() % 1_000_000, input: null, names: [] };
   for (let i = 0; i < args.length; i++) {
     const word = args[i]!;
     if (!word.startsWith("-")) {
@@ -207,8 +208,8 @@ async function main(): Promise<number> {
   }
   let current = "";
   const onRun = startWatchdog(() => current);
-  const millisecondsMax =
-    args.runs === Infinity || args.seconds !== 10 ? (args.seconds * 1000) / chosen.length : Infinity;
+  const seconds = args.seconds ?? (args.runs === Infinity ? 10 : Infinity);
+  const millisecondsMax = (seconds * 1000) / chosen.length;
   for (const target of chosen) {
     current = target.name;
     const result = fuzz(target, { seed: args.seed, runsMax: args.runs, millisecondsMax, onRun });

@@ -33,7 +33,7 @@ function copyTo(root: Tree, path: Path): Tree | null {
 function takeOut(root: Tree, path: Path, missing: boolean): void {
   const last = path.at(-1);
   if (last === undefined) return;
-  if (missing && last !== "endpoints") {
+  if (missing && last !== "endpoints" && last !== "bind") {
     // Without its required key the map around it is nothing; the top has no required keys.
     takeOut(root, path.slice(0, -1), false);
     return;
@@ -42,6 +42,7 @@ function takeOut(root: Tree, path: Path, missing: boolean): void {
   if (parent === null) return;
   if (Array.isArray(parent)) parent[last as number] = entryStandIn[String(path.at(-2))];
   else if (last === "endpoints") parent[last] = [];
+  else if (last === "bind") parent[last] = entryStandIn["bind"];
   else if (last === "token")
     parent[last] = "stand-in-for-a-token"; // a wrong token is not a missing one
   // A pool stays, empty, so that routes may still name it.
