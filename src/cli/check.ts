@@ -6,6 +6,7 @@ import type { AdminConfig, Config } from "../model/config.ts";
 import { configFiles } from "../sys/config-files.ts";
 import { fileExists } from "../sys/files.ts";
 import { requestHttp } from "../sys/http-client.ts";
+import { placeOf } from "./admin-client.ts";
 import { ExitCode, type Command, type Io } from "./command.ts";
 import { findConfigFile } from "./config-file.ts";
 import { readOptions } from "./options.ts";
@@ -108,16 +109,17 @@ function isObject(value: unknown): value is Record<string, unknown> {
 const FETCH_MS_MAX = 2000;
 
 async function fetchConfig(admin: AdminConfig): Promise<unknown> {
-  const { ip, port, unixPath } = admin.bind;
-  // A wildcard is where to listen, not where to connect.
-  const host = ip === "0.0.0.0" ? "127.0.0.1" : ip === "::" ? "[::1]" : ip.includes(":") ? `[${ip}]` : ip;
   const answer = await requestHttp({
     method: "GET",
     path: "/api/v1/config",
-    to: unixPath === null ? { origin: `http://${host}:${port}` } : { unixPath },
+    to: placeOf(admin.bind),
     headers: admin.token === null ? {} : { authorization: `Bearer ${admin.token}` },
     timeoutMs: FETCH_MS_MAX,
   });
   if (answer.status !== 200) throw new Error(`the admin listener answered with status ${answer.status}`);
-  return JSON.parse(answer.body);
+  try {
+    return JSON.parse(answer.body);
+  } catch {
+    return null; // not Sluice
+  }
 }
