@@ -57,6 +57,12 @@ export interface Connection {
    * after onDrain. -1 when the connection is closed. The bytes are not kept.
    */
   write(bytes: Uint8Array, start: number, end: number): number;
+  /**
+   * Reads what has already arrived, at once and into the caller's memory, instead of waiting for onData: for long bodies, where
+   * the copy that onData brings costs more than the call. Returns the number of bytes; 0 when there is nothing now, the end has
+   * come (onFinish or onClose will tell) or the connection is paused. Only to be called from within onData.
+   */
+  read(into: Uint8Array, max: number): number;
   /** Accepted bytes that the peer has not acknowledged yet; -1 = not known. For judging progress, not for every request. */
   unsent(): number;
   /** Stops onData until resume(). A paused connection does not hear the peer's FIN. */

@@ -13,7 +13,7 @@ import { NEED_MORE, parseResponse, parseTrailers } from "../wire/h1/parse.ts";
 import { ConnectionSays, writeChunkSize, writeRequestHead, writeTrailers } from "../wire/h1/write.ts";
 import { BODY_CHUNKED, BODY_UNTIL_CLOSE, Head, HeadFlag, Method } from "../wire/head.ts";
 import { crlf, crlfLastChunk, lastChunk, none } from "./h1-constants.ts";
-import { hold, type Inlet, takeHeld, updateSocket } from "./inlet.ts";
+import { bulkBytes, bulkReadsMax, hold, type Inlet, lent, takeHeld, updateSocket } from "./inlet.ts";
 import { begin, discardCork, flush, noteUnsent, type Outlet, peerReads, proceed } from "./outlet.ts";
 import { send, sendBody, takePending, uncork } from "./outlet.ts";
 import { type Detached, Flow, type HttpStream, type UpstreamSink } from "./stream.ts";
@@ -313,7 +313,20 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     this.bytesIn += bytes.length;
     if (this.stash !== null) hold(this, bytes, 0, bytes.length);
     else this.consume(bytes, 0, bytes.length);
+    if (bytes.length >= bulkBytes) this.readOn();
     uncork();
+  }
+
+  /** A long body: takes what is there already. Not where the close is the end, for only onClose knows what kind it was. */
+  private readOn(): void {
+    for (let reads = 0; reads < bulkReadsMax; reads++) {
+      if (this.state !== State.Body || this.bodyLeft === BODY_UNTIL_CLOSE || this.readPaused || this.stash !== null)
+        return;
+      const count = this.connection.read(lent, lent.length);
+      if (count === 0) return;
+      this.bytesIn += count;
+      this.consume(lent, 0, count);
+    }
   }
 
   private consume(bytes: Uint8Array, from: number, end: number): void {
@@ -568,6 +581,7 @@ const unconnected: Connection = {
   remotePort: 0,
   isOpen: false,
   write: () => -1,
+  read: () => 0,
   unsent: () => -1,
   pause() {},
   resume() {},

@@ -13,7 +13,7 @@ import { NEED_MORE, parseRequest, parseTrailers } from "../wire/h1/parse.ts";
 import { ConnectionSays, writeChunkSize, writeResponseHead, writeTrailers } from "../wire/h1/write.ts";
 import { BODY_CHUNKED, Head, HeadFlag } from "../wire/head.ts";
 import { crlf, crlfLastChunk, lastChunk, none } from "./h1-constants.ts";
-import { hold, type Inlet, takeHeld, updateSocket } from "./inlet.ts";
+import { bulkBytes, bulkReadsMax, hold, type Inlet, lent, takeHeld, updateSocket } from "./inlet.ts";
 import { begin, discardCork, proceed, flush, noteUnsent, type Outlet, peerReads } from "./outlet.ts";
 import { send, sendBody, takePending, uncork } from "./outlet.ts";
 import type { ServerHost } from "./server-host.ts";
@@ -103,7 +103,19 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     this.bytesIn += bytes.length;
     if (this.stash !== null) hold(this, bytes, 0, bytes.length);
     else this.consume(bytes, 0, bytes.length);
+    if (bytes.length >= bulkBytes) this.readOn();
     uncork();
+  }
+
+  /** A long body of known length: takes what is there already, but nothing of the next request. */
+  private readOn(): void {
+    for (let reads = 0; reads < bulkReadsMax; reads++) {
+      if (this.state !== State.Body || this.bodyLeft === BODY_CHUNKED || this.readPaused || this.stash !== null) return;
+      const count = this.connection.read(lent, this.bodyLeft);
+      if (count === 0) return;
+      this.bytesIn += count;
+      this.consume(lent, 0, count);
+    }
   }
 
   onFinish(): void {

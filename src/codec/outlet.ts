@@ -5,6 +5,7 @@
 import { copyBytes, Scratch } from "../base/bytes.ts";
 import { bodyCopyMax } from "../base/limits.ts";
 import type { Connection } from "../base/ports.ts";
+import { lent } from "./inlet.ts";
 import { Flow } from "./stream.ts";
 
 /** What a codec has so that offer() can work on it. */
@@ -94,7 +95,7 @@ export function offer(outlet: Outlet, bytes: Uint8Array, start: number, end: num
   if (accepted < 0) return Flow.Closed;
   outlet.bytesOut += accepted;
   if (accepted === end - start) return Flow.Go;
-  if (keep) {
+  if (keep && bytes !== lent) {
     outlet.pending = end === bytes.length ? bytes : bytes.subarray(0, end);
     outlet.pendingAt = start + accepted;
   } else {

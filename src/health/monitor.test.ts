@@ -24,6 +24,10 @@ class FakeConnection implements Connection {
     return this.target.ip;
   }
 
+  read(): number {
+    return 0;
+  }
+
   unsent(): number {
     return -1;
   }

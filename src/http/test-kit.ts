@@ -48,6 +48,7 @@ export class RecordingStream implements ServerStream {
       remotePort: 40000,
       isOpen: true,
       write: (_bytes, start, end) => end - start,
+      read: () => 0,
       unsent: () => -1,
       pause() {},
       resume() {},

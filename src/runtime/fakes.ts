@@ -41,6 +41,7 @@ export class FakeWorld {
           remotePort: target.port,
           isOpen: false,
           write: () => 0,
+          read: () => 0,
           unsent: () => -1,
           pause() {},
           resume() {},

@@ -30,6 +30,7 @@ const symbols = {
   close: { args: [int], returns: int },
   dup: { args: [int], returns: int },
   fcntl: { args: fcntlArgs, returns: int },
+  recv: { args: [int, ptr, "u64", int], returns: int },
   ioctl: { args: [int, "u64", ptr], returns: int },
   clock_gettime: { args: [int, ptr], returns: int },
   getrlimit: { args: [int, ptr], returns: int },
@@ -64,6 +65,7 @@ export interface Libc {
   close(fd: number): number;
   dup(fd: number): number;
   fcntl(fd: number, command: number, value: number): number;
+  recv(fd: number, into: Bytes, length: number, flags: number): number;
   /** Only for requests whose argument is a pointer. */
   ioctl(fd: number, request: number, argument: Int32Array): number;
   clock_gettime(clock: number, timespec: BigInt64Array): number;

@@ -21,6 +21,8 @@ export interface NetOptions {
   readonly withoutLibc?: boolean;
 }
 
+const MSG_DONTWAIT = process.platform === "darwin" ? 0x80 : 0x40;
+
 /** Linux's ioctl for the bytes in a socket's send queue; 0 = none such here. */
 const SIOCOUTQ = process.platform === "linux" ? 0x5411 : 0;
 const outQueue = new Int32Array(1);
@@ -82,6 +84,12 @@ class TcpConnection implements Connection {
     if (this.state !== State.Open || this.finished) return this.state === State.Connecting ? 0 : -1;
     if (end <= start) return 0;
     return this.socket!.write(bytes, start, end - start);
+  }
+
+  read(into: Uint8Array, max: number): number {
+    const fd = this.state === State.Open && !this.paused ? this.socket!.fd : -1;
+    if (fd < 0 || libc === null || max <= 0) return 0;
+    return Math.max(0, libc.recv(fd, into, Math.min(max, into.length), MSG_DONTWAIT));
   }
 
   unsent(): number {
