@@ -96,10 +96,17 @@ class SwitchedLog implements LineSink {
 /** Takes descriptors off the channel as they come, so that any number of them fits through it. */
 class Inbox {
   private readonly fds: number[] = [];
+  private open = true;
 
   poll(): void {
-    for (let received = tryReceiveFd(CHANNEL_FD); received !== null; received = tryReceiveFd(CHANNEL_FD)) {
-      this.fds.push(received.fd);
+    try {
+      while (this.open) {
+        const received = tryReceiveFd(CHANNEL_FD);
+        if (received === null) return;
+        this.fds.push(received.fd);
+      }
+    } catch {
+      this.open = false; // the supervisor has died: IPC says so too, and that is acted upon
     }
   }
 
