@@ -9,6 +9,7 @@ import { newPickState, resetPickState } from "../balance/pick-state.ts";
 import type { H1Client } from "../codec/h1-client.ts";
 import { Flow, type HttpStreamSink, type ServerStream, type UpstreamSink } from "../codec/stream.ts";
 import { Tunnel, type TunnelOwner } from "../codec/tunnel.ts";
+import { ALL_FULL, NOBODY } from "../pool/pool.ts";
 import { EC, LC } from "../stats/columns.ts";
 import { BODY_CHUNKED, Head, Method } from "../wire/head.ts";
 import { parseRequest } from "../wire/h1/parse.ts";
@@ -206,11 +207,11 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   /** Nobody can take the request now. */
   private nobody(verdict: number): void {
     const counters = this.listener.counters;
-    if (this.failure !== 0 && (this.connectFailures > 0 || this.repeats > 0)) {
+    if (verdict === NOBODY && (this.connectFailures > 0 || this.repeats > 0)) {
       this.refuse(this.failure); // every other endpoint has been tried: the cause is what the client should hear
       return;
     }
-    if (verdict === -1) {
+    if (verdict === NOBODY) {
       counters[LC.noEndpoint]!++;
       this.refuse(failure(Side.Proxy, Phase.Queue, FailureCause.NoEndpoint));
       return;
@@ -236,9 +237,9 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     const { pool } = this.pool!;
     this.pick.nowMs = this.listener.clock.nowMs();
     const index = pool.acquire(this.pick);
-    if (index === -2) return false;
+    if (index === ALL_FULL) return false;
     this.leaveQueue();
-    if (index < 0) this.nobody(-1);
+    if (index < 0) this.nobody(NOBODY);
     else this.attempt(index, null, false);
     return true;
   }
