@@ -128,7 +128,8 @@ export class ChunkedDecoder {
   }
 
   private beginExtension(bytes: Uint8Array, at: number, sink: ChunkSink): number {
-    const { from, to } = this;
+    const { from } = this;
+    const to = this.raw ? at : this.to; // raw: with the digits before the semicolon
     const next = at + 1;
     this.state = State.Extension;
     this.lineBytes = 0;

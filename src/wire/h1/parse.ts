@@ -396,7 +396,7 @@ function framingField(bytes: Uint8Array, name: Name, start: number, end: number,
       return 0;
     }
     case Name.TransferEncoding:
-      if (transferEncoding) return BAD;
+      if (transferEncoding || end === start) return BAD;
       transferEncoding = true;
       head.fields[idAt]! |= FIELD_HOP;
       if (end - start !== 7 || !equalsLower(bytes, start, wordChunked)) return -FailureCause.Unsupported;
