@@ -33,7 +33,6 @@ const listenerMetrics: readonly Metric<ListenerCounter>[] = [
   { name: "queue_full_total", type: "counter", help: "Requests refused because the queue was full.", of: "queueFull" },
   { name: "queue_timeouts_total", type: "counter", help: "Requests that waited in vain.", of: "queueTimeouts" },
   { name: "no_endpoint_total", type: "counter", help: "Requests for which no endpoint was usable.", of: "noEndpoint" },
-  { name: "oddities_total", type: "counter", help: "Strange but harmless things clients did.", of: "oddities" },
 ];
 
 const endpointMetrics: readonly Metric<EndpointCounter>[] = [

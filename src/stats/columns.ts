@@ -54,7 +54,6 @@ export const listenerCounters = [
   "queueFull",
   "queueTimeouts",
   "noEndpoint",
-  "oddities", // strange but harmless things a peer did
 ] as const;
 export type ListenerCounter = (typeof listenerCounters)[number];
 
