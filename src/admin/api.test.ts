@@ -1,3 +1,5 @@
+// The admin API as functions: every path, every mistake, on a supervisor over a machine of objects.
+
 import { beforeEach, describe, expect, test } from "bun:test";
 import { adminBodyBytesMax } from "../base/limits.ts";
 import { LogLevel } from "../base/ports.ts";
@@ -41,7 +43,7 @@ beforeEach(async () => {
     columns,
     log,
     cpuCount: 2,
-    load: async () => loadText(file, "sluice.yaml"),
+    load: () => Promise.resolve(loadText(file, "sluice.yaml")),
     startAdmin: () => ({ address: "127.0.0.1:9900", setToken() {}, stop() {} }),
   });
   options = { supervisor, env: world.env, pid: 4711, token: () => token, overUnixSocket: false };

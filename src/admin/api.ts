@@ -1,5 +1,5 @@
-// The admin API: what runs, and the few things that may be changed while it runs. A router by hand; every answer but metrics,
-// events and the liveness word is JSON. It changes nothing by itself: the supervisor does.
+// The admin API: what runs, and the few things that may be changed while it runs. A router by hand; every answer but
+// metrics, events and the liveness word is JSON. It changes nothing by itself: the supervisor does.
 
 import { adminBodyBytesMax, weightMax } from "../base/limits.ts";
 import type { Env } from "../base/ports.ts";
@@ -50,16 +50,16 @@ const routes: readonly Route[] = [
   { path: "/health/ready", methods: { GET: ready }, open: true },
   { path: "/metrics", methods: { GET: metrics } },
   { path: "/api/v1/status", methods: { GET: status } },
-  { path: "/api/v1/pools", methods: { GET: pools } },
+  { path: "/api/v1/pools", methods: { GET: allPools } },
   { path: "/api/v1/pools/{pool}", methods: { GET: onePool } },
   { path: "/api/v1/pools/{pool}/endpoints/{id}", methods: { GET: oneEndpoint, PATCH: patchEndpoint } },
-  { path: "/api/v1/config", methods: { GET: config } },
+  { path: "/api/v1/config", methods: { GET: showConfig } },
   { path: "/api/v1/reload", methods: { POST: reload } },
   { path: "/api/v1/events", methods: { GET: events } },
 ];
 
 /** Answers one request. */
-export async function answer(options: ApiOptions, request: Request, client: string): Promise<Response> {
+export function answer(options: ApiOptions, request: Request, client: string): Response | Promise<Response> {
   const url = new URL(request.url);
   const found = findRoute(url.pathname);
   const refused = found?.route.open === true ? null : checkCaller(options, request);
@@ -134,7 +134,7 @@ function status({ supervisor, env, pid }: ApiOptions): Response {
   return json(statusView(supervisor, pid, env.clock.nowMs()));
 }
 
-function pools({ supervisor, env }: ApiOptions): Response {
+function allPools({ supervisor, env }: ApiOptions): Response {
   return json({ pools: poolViews(supervisor, env.clock.nowMs()) });
 }
 
@@ -232,7 +232,7 @@ function unknown(what: string, name: string, known: readonly string[]): Response
   return refusal(404, `there is no ${what} ${JSON.stringify(name)}`, near === "" ? `there are: ${some}` : `${near}?`);
 }
 
-function config({ supervisor }: ApiOptions): Response {
+function showConfig({ supervisor }: ApiOptions): Response {
   const { plan } = supervisor;
   if (plan === null) return refusal(503, "no configuration is in force yet", "ask again in a moment");
   return json({ generation: plan.generation, config: withoutSecrets(plan.config) });

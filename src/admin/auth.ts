@@ -19,9 +19,9 @@ function hostOf(authority: string): string {
 }
 
 /**
- * Why a request that needs no token must be refused all the same, or "". Without a token only programs of this machine may call,
- * but a web page can make its user's browser call too: under its own name that was pointed at 127.0.0.1 (DNS rebinding), or as a
- * simple POST across sites. Browsers send Host and Origin truthfully, so both give the page away.
+ * Why a request that needs no token must be refused all the same, or "". Without a token only programs of this machine
+ * may call, but a web page can make its user's browser call too: under its own name that was pointed at 127.0.0.1 (DNS
+ * rebinding), or as a simple POST across sites. Browsers send Host and Origin truthfully, so both give the page away.
  */
 export function foreignness(headers: Headers): string {
   const host = headers.get("host") ?? "";

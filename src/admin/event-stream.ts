@@ -1,5 +1,5 @@
-// GET /api/v1/events: what happens, as it happens, as server-sent events (WHATWG HTML 9.2). A client that does not keep up is cut
-// off, and asks for what it missed with Last-Event-ID when it comes back.
+// GET /api/v1/events: what happens, as it happens, as server-sent events (WHATWG HTML 9.2). A client that does not
+// keep up is cut off, and asks for what it missed with Last-Event-ID when it comes back.
 
 import { eventsKept } from "../base/limits.ts";
 import type { Clock } from "../base/ports.ts";

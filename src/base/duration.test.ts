@@ -1,3 +1,5 @@
+// Milliseconds as text.
+
 import { expect, test } from "bun:test";
 import { formatMs } from "./duration.ts";
 

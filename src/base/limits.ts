@@ -1,5 +1,5 @@
-// Every bound of the program as a named constant with a unit, in one place; `sluice limits` prints this list. Limits that a
-// user may move live in the configuration, with their defaults in model/defaults.ts.
+// Every bound of the program as a named constant with a unit, in one place; `sluice limits` prints this list. Limits
+// that a user may move live in the configuration, with their defaults in model/defaults.ts.
 
 export interface Limit {
   readonly name: string;

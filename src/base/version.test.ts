@@ -1,3 +1,5 @@
+// The version constant against the manifest.
+
 import { expect, test } from "bun:test";
 import { VERSION } from "./version.ts";
 

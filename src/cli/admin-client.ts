@@ -1,4 +1,5 @@
-// How commands reach a running instance: where its admin API is, with which token, and what to say when it is not there.
+// How commands reach a running instance: where its admin API is, with which token, and what to say when it is not
+// there.
 
 import { loadFile } from "../config/load.ts";
 import type { AdminConfig } from "../model/config.ts";

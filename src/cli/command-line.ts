@@ -4,7 +4,7 @@ import { VERSION } from "../base/version.ts";
 import { didYouMean } from "../config/suggest.ts";
 import { isTerminal, print, printError } from "../sys/console.ts";
 import { argv, environment, workingDirectory } from "../sys/process.ts";
-import { ExitCode, type Command, type Io } from "./command.ts";
+import { ExitCode, formatHelp, type Command, type Io } from "./command.ts";
 import { command as check } from "./check.ts";
 import { command as demo } from "./demo.ts";
 import { command as drain } from "./drain.ts";
@@ -33,7 +33,13 @@ export function runCommandLine(): Promise<number> {
 }
 
 /** Runs the command that the arguments name. */
-export async function dispatch(args: readonly string[], io: Io): Promise<number> {
+export function dispatch(args: readonly string[], io: Io): Promise<number> {
+  const command = commands.find(({ name }) => name === args[0]);
+  return command === undefined ? Promise.resolve(withoutCommand(args, io)) : command.run(args.slice(1), io);
+}
+
+/** The exit code of a command line that names no command of the list. */
+function withoutCommand(args: readonly string[], io: Io): number {
   const [word, ...rest] = args;
   if (word === undefined) {
     io.err(overview());
@@ -45,12 +51,9 @@ export async function dispatch(args: readonly string[], io: Io): Promise<number>
   }
   if (word === "--help" || word === "-h" || word === "help") {
     const named = commands.find(({ name }) => name === rest[0]);
-    if (named !== undefined) return named.run(["--help"], io);
-    io.out(overview());
+    io.out(named === undefined ? overview() : formatHelp(named));
     return ExitCode.Ok;
   }
-  const command = commands.find(({ name }) => name === word);
-  if (command !== undefined) return command.run(rest, io);
   const near = didYouMean(
     word,
     commands.map(({ name }) => name),

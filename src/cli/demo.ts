@@ -27,19 +27,19 @@ export const command: Command = {
 
 Everything listens on 127.0.0.1 only. A port that is not named and is in use is replaced by a free one. Prints what
 to try. Ctrl-C ends it.`,
-  async run(args, io) {
+  run(args, io) {
     const specs = [
       { name: "port", takesValue: true },
       { name: "admin", takesValue: true },
     ];
     const options = readOptions(command, args, specs, 0, io);
-    if (typeof options === "number") return options;
+    if (typeof options === "number") return Promise.resolve(options);
     const ports = [options.value("port"), options.value("admin")].map((text) =>
       text === undefined ? null : parsePort(text),
     );
     if (ports.includes(-1)) {
       io.err(`sluice demo: a port is a number from 1 to 65535\nusage: ${command.usage}\n`);
-      return ExitCode.Usage;
+      return Promise.resolve(ExitCode.Usage);
     }
     const port = ports[0] ?? freePort(defaultPort);
     const admin = ports[1] ?? freePort(defaultAdminPort);
@@ -75,7 +75,11 @@ interface Backend {
 
 async function runDemo(port: number, admin: number, io: Io): Promise<number> {
   let ending = false;
-  for (const name of ["SIGINT", "SIGTERM"] as const) onSignal(name, () => (ending = true));
+  const onEnd = (): void => {
+    ending = true;
+  };
+  onSignal("SIGINT", onEnd);
+  onSignal("SIGTERM", onEnd);
   const backends = await Promise.all(
     names.map(async (name, i) => {
       const backend = await startBackend(name, firstBackendPort + i, (how) => {
@@ -83,23 +87,22 @@ async function runDemo(port: number, admin: number, io: Io): Promise<number> {
         after(settleMs, () => {
           if (ending) return;
           io.out(`back end ${name} is gone (${how}); it comes back in ${returnMs / 1000} s\n`);
-          after(returnMs, () => restart(backend));
+          after(returnMs, () => void restart(backend));
         });
       });
       return backend;
     }),
   );
-  function restart(backend: Backend): void {
+  async function restart(backend: Backend): Promise<void> {
     if (ending) return;
-    void startBackend(backend.name, backend.port, (how) => {
+    const next = await startBackend(backend.name, backend.port, (how) => {
       if (!ending) io.out(`back end ${backend.name} is gone again (${how}), for good\n`);
-    }).then((next) => {
-      backend.process = next.process;
-      io.out(`back end ${backend.name} is back, pid ${next.process.pid}\n`);
     });
+    backend.process = next.process;
+    io.out(`back end ${backend.name} is back, pid ${next.process.pid}\n`);
   }
   const text = configuration(port, admin, backends);
-  const load = async (): Promise<LoadedFile> => ({ text, ...loadText(text, "demo.yaml") });
+  const load = (): Promise<LoadedFile> => Promise.resolve({ text, ...loadText(text, "demo.yaml") });
   const code = await serve({ load, onReady: () => io.out(instructions(port, admin, backends)) }, io);
   ending = true;
   for (const backend of backends) backend.process.kill("SIGKILL");
@@ -148,7 +151,7 @@ ${endpoints.join("")}`;
 }
 
 function instructions(port: number, admin: number, backends: readonly Backend[]): string {
-  const list = backends.map(({ name, port: at, process }) => `  ${name}  http://127.0.0.1:${at}  pid ${process.pid}\n`);
+  const line = (b: Backend): string => `  ${b.name}  http://127.0.0.1:${b.port}  pid ${b.process.pid}\n`;
   const option = admin === defaultAdminPort ? "" : ` --admin 127.0.0.1:${admin}`;
   const tries = [
     [`curl http://127.0.0.1:${port}/`, "again and again: a, b and c take turns"],
@@ -159,12 +162,12 @@ function instructions(port: number, admin: number, backends: readonly Backend[])
     [`bin/sluice ready${option} app/b`, "b gets its share again"],
     [`curl http://127.0.0.1:${admin}/metrics`, "for Prometheus"],
   ] as const;
-  const width = Math.max(...tries.map(([line]) => line.length));
-  const lines = tries.map(([line, remark]) => `  ${line.padEnd(width)}  ${remark}\n`);
+  const width = Math.max(...tries.map(([text]) => text.length));
+  const lines = tries.map(([text, remark]) => `  ${text.padEnd(width)}  ${remark}\n`);
   return `
 Sluice balances http://127.0.0.1:${port} over three back ends:
 
-${list.join("")}
+${backends.map(line).join("")}
 Try in another terminal:
 
 ${lines.join("")}

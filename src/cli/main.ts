@@ -1,5 +1,5 @@
-// The program's entry: becomes a worker, a back end of the demonstration, or runs a command. What a role does not need it does
-// not load: workers carry no YAML parser.
+// The program's entry: becomes a worker, a back end of the demonstration, or runs a command. What a role does not need
+// it does not load: workers carry no YAML parser.
 
 import { env, exit, role } from "../sys/process.ts";
 

@@ -38,9 +38,8 @@ printed (exit code 1). Connections that the change does not concern are not clos
       return ExitCode.Failed;
     }
     for (const change of result.changes ?? []) io.out(`${change}\n`);
-    io.out(
-      `generation ${result.generation} is in force${(result.changes ?? []).length === 0 ? ", nothing is different" : ""}\n`,
-    );
+    const same = (result.changes ?? []).length === 0;
+    io.out(`generation ${result.generation} is in force${same ? ", nothing is different" : ""}\n`);
     return ExitCode.Ok;
   },
 };

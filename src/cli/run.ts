@@ -22,14 +22,14 @@ Exit codes: 0 after a stop, 1 when the configuration has mistakes, 2 for a wrong
 failed, for example because an address is in use.
 
 If the variable SLUICE_READY_FILE is set, that file is written once everything listens, and says where.`,
-  async run(args, io) {
+  run(args, io) {
     const options = readOptions(command, args, [], 1, io);
-    if (typeof options === "number") return options;
+    if (typeof options === "number") return Promise.resolve(options);
     const named = options.positionals[0];
     const found = named === undefined ? findConfigFile(fileExists) : { file: named };
     if ("problem" in found) {
       io.err(`sluice run: ${found.problem}\n`);
-      return ExitCode.Failed;
+      return Promise.resolve(ExitCode.Failed);
     }
     return serve({ load: () => loadFile(found.file, configFiles), onReady: () => {} }, io);
   },

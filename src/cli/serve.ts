@@ -1,5 +1,5 @@
-// Runs a supervisor until it is told to stop: signals, the ready file, the exit code. `run` and `demo` differ in where their
-// configuration comes from.
+// Runs a supervisor until it is told to stop: signals, the ready file, the exit code. `run` and `demo` differ in where
+// their configuration comes from.
 
 import { startAdminServer } from "../admin/server.ts";
 import { LogLevel } from "../base/ports.ts";

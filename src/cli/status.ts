@@ -59,7 +59,9 @@ export function formatUptime(ms: number): string {
 /** The whole text of the command. */
 export function formatStatus(status: StatusView, pools: readonly PoolView[], colors: Colors): string {
   const paint = status.state === "running" ? colors.green : colors.yellow;
-  const head = `sluice ${status.version}  ${paint(status.state)} for ${formatUptime(status.uptimeMs)}  pid ${status.pid}  generation ${status.generation}\n`;
+  const { version, state, uptimeMs, pid, generation } = status;
+  const lasting = `${paint(state)} for ${formatUptime(uptimeMs)}`;
+  const head = `sluice ${version}  ${lasting}  pid ${pid}  generation ${generation}\n`;
   const sections = [
     head,
     listeners(status, colors),

@@ -1,3 +1,5 @@
+// Answers to HTTP checks, each given in pieces of every size.
+
 import { describe, expect, test } from "bun:test";
 import { probeBodyBytesMax } from "../base/limits.ts";
 import { AnswerReader, formatStatusRanges, type Expectation } from "./answer.ts";

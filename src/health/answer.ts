@@ -1,5 +1,5 @@
-// Reads the answer to one HTTP check and says whether it is what the configuration expects. Strict and small on purpose: it
-// shares no code with the proxy's own codec, so that a bug there cannot take every endpoint down at once.
+// Reads the answer to one HTTP check and says whether it is what the configuration expects. Strict and small on
+// purpose: it shares no code with the proxy's own codec, so that a bug there cannot take every endpoint down at once.
 
 import { chunkLineBytesMax, interimResponsesMax, probeBodyBytesMax, probeHeadBytesMax } from "../base/limits.ts";
 
@@ -62,7 +62,9 @@ export class AnswerReader {
     return this.state === State.Done;
   }
 
-  /** The next bytes of the connection. Goes on after the verdict, so that the endpoint can finish its answer in peace. */
+  /**
+   * The next bytes of the connection. Goes on after the verdict, so that the endpoint can finish its answer in peace.
+   */
   push(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length && this.state !== State.Done) {

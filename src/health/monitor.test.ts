@@ -1,3 +1,5 @@
+// The health monitor on a net whose other end the test plays, with time under its control.
+
 import { beforeEach, describe, expect, test } from "bun:test";
 import { probesInFlightMax } from "../base/limits.ts";
 import { Cause, type Connection, type ConnectionEvents, type Env, type Target } from "../base/ports.ts";
@@ -137,7 +139,8 @@ describe("verdicts", () => {
     expect(columns.control[0]).toBe(epoch + 1);
     expect(columns.upSinceMs[3]).toBe(0);
     expect(connections[0]!.sent).toBe(
-      "GET /health HTTP/1.1\r\nHost: 10.0.0.1:3001\r\nUser-Agent: Sluice-HealthCheck\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+      "GET /health HTTP/1.1\r\nHost: 10.0.0.1:3001\r\n" +
+        "User-Agent: Sluice-HealthCheck\r\nAccept: */*\r\nConnection: close\r\n\r\n",
     );
     expect(connections[0]!.ended).toBe("close");
   });

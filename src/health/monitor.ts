@@ -1,9 +1,10 @@
-// Runs the active checks of all pools, once for all workers, and writes their verdicts into the shared columns. It also keeps
-// what the operator wants to know about them: the last result, when and why the health changed. It decides nothing else: who is
-// usable follows from the columns (see pool/), thresholds are in step.ts, the talking is in the probes.
+// Runs the active checks of all pools, once for all workers, and writes their verdicts into the shared columns. It
+// also keeps what the operator wants to know about them: the last result, when and why the health changed. It decides
+// nothing else: who is usable follows from the columns (see pool/), thresholds are in step.ts, the talking is in the
+// probes.
 //
-// An endpoint without active checks stays unknown, which counts as usable. An endpoint whose host name has no address is down.
-// One in maintenance is not checked: its last health stands until the operator has it back.
+// An endpoint without active checks stays unknown, which counts as usable. An endpoint whose host name has no address
+// is down. One in maintenance is not checked: its last health stands until the operator has it back.
 
 import { formatMs } from "../base/duration.ts";
 import { healthTransitionsKept, probesInFlightMax } from "../base/limits.ts";
@@ -22,7 +23,9 @@ export interface Subject {
   readonly pool: string;
   readonly id: string;
   readonly row: number;
-  /** Where the checks connect to when the settings name no port of their own; null while the host name has no address. */
+  /**
+   * Where the checks connect to when the settings name no port of their own; null while the host name has no address.
+   */
   readonly target: Target | null;
   /** "host:port" as configured: the Host of checks that name no other, and the name in messages. */
   readonly authority: string;
@@ -73,7 +76,10 @@ class Watched implements TimerOwner {
   readonly transitions: Transition[] = [];
   probe: Probe | null = null;
   waiting = false;
-  /** When the next check is due; the one after it is counted from here, so that slow checks do not stretch the interval. */
+  /**
+   * When the next check is due; the one after it is counted from here, so that slow checks do not stretch the
+   * interval.
+   */
   dueMs = 0;
   readonly slot: number;
   private readonly monitor: Monitor;
@@ -104,8 +110,9 @@ export class Monitor {
   }
 
   /**
-   * Makes these the endpoints under watch. Endpoints are matched by pool and id. Their health survives; only the count towards
-   * the next change starts anew when the settings differ, and everything does when the address does, for that is another machine.
+   * Makes these the endpoints under watch. Endpoints are matched by pool and id. Their health survives; only the count
+   * towards the next change starts anew when the settings differ, and everything does when the address does, for that
+   * is another machine.
    */
   reconcile(subjects: readonly Subject[]): void {
     const wanted = new Map(subjects.map((subject) => [keyOf(subject.pool, subject.id), subject]));

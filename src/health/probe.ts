@@ -1,5 +1,5 @@
-// What every active check has in common: one connection, one deadline, exactly one result. The kinds of check differ only in
-// what they do with an open connection; they live in probe-http.ts and probe-tcp.ts.
+// What every active check has in common: one connection, one deadline, exactly one result. The kinds of check differ
+// only in what they do with an open connection; they live in probe-http.ts and probe-tcp.ts.
 
 import { formatMs } from "../base/duration.ts";
 import { Cause, type Connection, type ConnectionEvents, type Env, type Target } from "../base/ports.ts";
@@ -132,7 +132,8 @@ class ProbeRun implements ConnectionEvents, TimerOwner, Probe {
   private settle(verdict: Verdict | null): void {
     if (verdict === null) return;
     this.report(verdict);
-    // Else the endpoint is still sending: the rest is read and dropped, so that its own log stays clean. The deadline stands.
+    // Else the endpoint is still sending: the rest is read and dropped, so that its own log stays clean. The deadline
+    // stands.
     if (this.script.isComplete()) this.end(false);
   }
 

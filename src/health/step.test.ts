@@ -1,3 +1,5 @@
+// The state machine of active checks as strings of results.
+
 import { expect, test } from "bun:test";
 import { Health } from "../stats/columns.ts";
 import { step, unknownState } from "./step.ts";

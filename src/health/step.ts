@@ -1,8 +1,9 @@
-// The state machine of active checks: from one health and one result to the next health. Pure; the monitor owns everything else.
+// The state machine of active checks: from one health and one result to the next health. Pure; the monitor owns
+// everything else.
 //
-// The first verdict: one success takes an unknown endpoint up at once (there is nothing to be cautious about: it has never
-// failed), while unknown goes down only after unhealthyThreshold failures in a row, as an endpoint that is up does. So a start
-// against slow starters does not flap, and a healthy pool is complete after one round of checks.
+// The first verdict: one success takes an unknown endpoint up at once (there is nothing to be cautious about: it has
+// never failed), while unknown goes down only after unhealthyThreshold failures in a row, as an endpoint that is up
+// does. So a start against slow starters does not flap, and a healthy pool is complete after one round of checks.
 
 import { Health } from "../stats/columns.ts";
 

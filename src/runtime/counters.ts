@@ -1,5 +1,5 @@
-// Reads the counters of the shared columns for people: sums over workers. The numbers are read while the workers write them, so
-// sums that belong together may differ by what happened in between.
+// Reads the counters of the shared columns for people: sums over workers. The numbers are read while the workers write
+// them, so sums that belong together may differ by what happened in between.
 
 import { EC, HISTOGRAM_BUCKETS, LC, WC, endpointCounters, listenerCounters, type Columns } from "../stats/columns.ts";
 
@@ -27,7 +27,10 @@ function sum(workers: number, width: number, rowOf: (worker: number) => Float64A
   return total;
 }
 
-/** Makes an endpoint's row as new: its name has not been seen before. Health, weight and admin are the caller's to write. */
+/**
+ * Makes an endpoint's row as new: its name has not been seen before. Health, weight and admin are the caller's to
+ * write.
+ */
 export function clearEndpointRow(columns: Columns, workers: number, row: number): void {
   for (let worker = 0; worker < workers; worker++) {
     columns.endpoint(worker, row).fill(0);
@@ -51,8 +54,8 @@ const listenerGauges = [LC.open, LC.tunnels, LC.queued];
 const workerGauges = [WC.exchanges, WC.rssBytes, WC.loopLagMs, WC.pid, WC.heartbeatMs];
 
 /**
- * Settles the books of a worker that is gone: its requests in progress are taken off the shared counts and its gauges are
- * zeroed. Its counters stay: the next worker in its place goes on counting.
+ * Settles the books of a worker that is gone: its requests in progress are taken off the shared counts and its gauges
+ * are zeroed. Its counters stay: the next worker in its place goes on counting.
  */
 export function settleDeadWorker(
   columns: Columns,

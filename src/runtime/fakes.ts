@@ -1,5 +1,5 @@
-// A machine for the tests of this folder: workers that are objects, sockets that are numbers, time that stands still until told.
-// Not used by the program.
+// A machine for the tests of this folder: workers that are objects, sockets that are numbers, time that stands still
+// until told. Not used by the program.
 
 import type { Env, Log, LogLevel } from "../base/ports.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
@@ -163,11 +163,10 @@ export class FakeHost implements Host {
     this.removed.push(path);
   }
 
-  async resolve(name: string): Promise<NameAnswer> {
+  resolve(name: string): Promise<NameAnswer> {
     this.lookups.push(name);
     const answer = this.names.get(name) ?? new Error(`cannot resolve ${name}: no such name`);
-    if (answer instanceof Error) throw answer;
-    return answer;
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
   }
 
   /** Living workers, the latest of each place. */

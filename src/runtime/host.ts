@@ -1,5 +1,5 @@
-// What the supervisor needs of the machine besides the Env ports: processes, listening descriptors, names. The real thing is
-// system-host.ts; tests bring their own.
+// What the supervisor needs of the machine besides the Env ports: processes, listening descriptors, names. The real
+// thing is system-host.ts; tests bring their own.
 
 import type { BindAddress } from "../model/config.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";

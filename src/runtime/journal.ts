@@ -1,5 +1,5 @@
-// The last things that happened, kept for `status` and streamed to whoever listens to the events of the admin API. Everything
-// recorded is also a line of the operator's log.
+// The last things that happened, kept for `status` and streamed to whoever listens to the events of the admin API.
+// Everything recorded is also a line of the operator's log.
 
 import { eventSubscribersMax, eventsKept } from "../base/limits.ts";
 import { LogLevel, type Clock, type Log } from "../base/ports.ts";
@@ -51,7 +51,10 @@ export class Journal {
     return this.kept.filter((event) => event.id > afterId).slice(-count);
   }
 
-  /** Calls subscriber for each further event until the returned function is called; null when there are too many already. */
+  /**
+   * Calls subscriber for each further event until the returned function is called; null when there are too many
+   * already.
+   */
   subscribe(subscriber: Subscriber): (() => void) | null {
     if (this.subscribers.size >= eventSubscribersMax) return null;
     this.subscribers.add(subscriber);

@@ -1,4 +1,5 @@
-// What supervisor and workers say to each other. Plain data as JSON; descriptors travel beside it, on the channel of sys/.
+// What supervisor and workers say to each other. Plain data as JSON; descriptors travel beside it, on the channel of
+// sys/.
 
 import type { Plan } from "../model/plan.ts";
 
@@ -10,8 +11,8 @@ export interface Grant {
 
 export type ToWorker =
   /**
-   * Compile this plan, touching nothing live. A descriptor for each grant, and then one for the access log if logFd is true,
-   * have been sent before. The answer is "prepared" or "refused".
+   * Compile this plan, touching nothing live. A descriptor for each grant, and then one for the access log if logFd is
+   * true, have been sent before. The answer is "prepared" or "refused".
    */
   | {
       readonly kind: "prepare";

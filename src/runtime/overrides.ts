@@ -1,5 +1,6 @@
-// Weights and operator's words set at run time. They outlive reloads, because an operator who drains an endpoint does not want
-// an unrelated change of the file to undo it; but a value that was itself changed in the file is newer, and wins.
+// Weights and operator's words set at run time. They outlive reloads, because an operator who drains an endpoint does
+// not want an unrelated change of the file to undo it; but a value that was itself changed in the file is newer, and
+// wins.
 
 import type { Config, EndpointConfig } from "../model/config.ts";
 import type { AdminWord } from "../stats/words.ts";

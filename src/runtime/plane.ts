@@ -1,5 +1,5 @@
-// The data plane as the worker's shell sees it: something that takes compiled generations and listening sockets. Generic in the
-// generation, so that the shell can be tested without HTTP.
+// The data plane as the worker's shell sees it: something that takes compiled generations and listening sockets.
+// Generic in the generation, so that the shell can be tested without HTTP.
 
 import type { WorkerContext } from "../http/data-plane.ts";
 import type { Plan } from "../model/plan.ts";

@@ -1,3 +1,5 @@
+// Host names over time: which address is kept, when it is asked again, what is logged.
+
 import { beforeEach, expect, test } from "bun:test";
 import { lookupsInFlightMax } from "../base/limits.ts";
 import { FakeHost, FakeWorld, settle } from "./fakes.ts";

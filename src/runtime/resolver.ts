@@ -1,6 +1,6 @@
-// Keeps the addresses of endpoints that are given by host name. An address once found is kept while it is still among the
-// answers, so that connections and health follow one machine; and it is kept when a lookup fails, because a name server that is
-// down says nothing about the endpoint, while the health checks do.
+// Keeps the addresses of endpoints that are given by host name. An address once found is kept while it is still among
+// the answers, so that connections and health follow one machine; and it is kept when a lookup fails, because a name
+// server that is down says nothing about the endpoint, while the health checks do.
 
 import { lookupsInFlightMax } from "../base/limits.ts";
 import { LogLevel, type Clock, type Log } from "../base/ports.ts";

@@ -1,3 +1,5 @@
+// Rows of the shared columns: stable, and given out again only when nobody can still write them.
+
 import { expect, test } from "bun:test";
 import { RowTable } from "./rows.ts";
 

@@ -1,6 +1,6 @@
-// Gives out the rows of the shared columns. A name keeps its row for as long as it exists, through every reload. A row whose
-// name is gone is given out again only when no worker can still write to it: a request of an old generation may outlive the
-// reload that removed its endpoint.
+// Gives out the rows of the shared columns. A name keeps its row for as long as it exists, through every reload. A row
+// whose name is gone is given out again only when no worker can still write to it: a request of an old generation may
+// outlive the reload that removed its endpoint.
 
 /** Rows for the names of a configuration that is about to be applied. Changes nothing until commit(). */
 export interface RowProposal {
@@ -72,7 +72,9 @@ export class RowTable {
     this.current = proposal.rows;
   }
 
-  /** No worker holds a generation older than this one any more: rows that only older ones knew may be given out again. */
+  /**
+   * No worker holds a generation older than this one any more: rows that only older ones knew may be given out again.
+   */
   retire(oldestGeneration: number): void {
     for (const [name, { row, lastGeneration }] of this.leaving) {
       if (lastGeneration >= oldestGeneration) continue;

@@ -1,3 +1,5 @@
+// Listening sockets by address and worker: what a reload opens, keeps and closes.
+
 import { beforeEach, expect, test } from "bun:test";
 import type { BindAddress, ListenerConfig } from "../model/config.ts";
 import { FakeHost } from "./fakes.ts";

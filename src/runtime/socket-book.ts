@@ -1,6 +1,6 @@
-// The listening sockets of the balancer: for every address one SO_REUSEPORT socket per worker. The supervisor holds them all
-// and accepts on none, so that the kernel's queue of waiting clients survives a worker. They are matched by address: a reload
-// that leaves an address alone leaves its sockets alone.
+// The listening sockets of the balancer: for every address one SO_REUSEPORT socket per worker. The supervisor holds
+// them all and accepts on none, so that the kernel's queue of waiting clients survives a worker. They are matched by
+// address: a reload that leaves an address alone leaves its sockets alone.
 
 import type { BindAddress, ListenerConfig } from "../model/config.ts";
 import type { Host } from "./host.ts";
@@ -42,7 +42,10 @@ export class SocketBook {
     return this.current;
   }
 
-  /** Opens what is missing for these listeners. Throws the Error of the first address that cannot be had, with nothing left open. */
+  /**
+   * Opens what is missing for these listeners. Throws the Error of the first address that cannot be had, with nothing
+   * left open.
+   */
   propose(listeners: readonly ListenerConfig[], workers: number): SocketProposal {
     const bounds = new Map<string, Bound>();
     const pairings: Pairing[] = [];
@@ -98,7 +101,8 @@ export class SocketBook {
       return bound;
     }
     if (address.port !== 0 && !this.holdsPort(address.port, opened)) {
-      // With SO_REUSEPORT a second balancer of the same user would share the port without anybody noticing. A plain bind fails.
+      // With SO_REUSEPORT a second balancer of the same user would share the port without anybody noticing. A plain
+      // bind fails.
       this.host.close(this.host.listen(address, false).fd);
     }
     const { fd, port } = this.host.listen(address, true);

@@ -1,3 +1,5 @@
+// The supervisor over a machine of objects: start, reload, workers that die, endpoints, stop. No process, no real time.
+
 import { beforeEach, describe, expect, test } from "bun:test";
 import { LogLevel } from "../base/ports.ts";
 import { loadText } from "../config/load.ts";
@@ -43,7 +45,7 @@ beforeEach(() => {
     columns,
     log,
     cpuCount: 2,
-    load: async () => loadText(file, "sluice.yaml"),
+    load: () => Promise.resolve(loadText(file, "sluice.yaml")),
     startAdmin: ({ bind }: AdminConfig) => {
       const address = `${bind.ip}:${bind.port}`;
       if (host.taken.has(address)) throw new Error(`cannot listen on ${address}`);
@@ -313,7 +315,7 @@ describe("workers that die", () => {
     expect(supervisor.workforce.workers[0]!).toMatchObject({ state: "running", restarts: 1 });
   });
 
-  test("again and again: at once, then after 100 ms, 200 ms and so on, from the beginning after ten good seconds", async () => {
+  test("again and again: at once, then after 100 ms, 200 ms and so on; anew after ten good seconds", async () => {
     await start(`workers: 1\n${base}`);
     const delays: number[] = [];
     for (let i = 0; i < 5; i++) {
@@ -362,7 +364,7 @@ describe("workers that die", () => {
     expect(supervisor.workforce.workers.map(({ generation }) => generation)).toEqual([2, 2]);
   });
 
-  test("or stand still for ten seconds are killed, but not when it was the whole machine that stood still", async () => {
+  test("or stand still for ten seconds are killed, but not when the whole machine stood still", async () => {
     await start();
     await pass(9000, (worker) => worker.worker === 0);
     expect(host.workers.length).toBe(2);

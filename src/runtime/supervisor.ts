@@ -1,6 +1,6 @@
-// The control plane: turns configurations into plans and brings the workers to them, whole or not at all; runs health checks
-// and name resolution once for all workers; keeps the operator's run-time settings. It moves no traffic, and traffic goes on
-// without it for as long as it is silent.
+// The control plane: turns configurations into plans and brings the workers to them, whole or not at all; runs health
+// checks and name resolution once for all workers; keeps the operator's run-time settings. It moves no traffic, and
+// traffic goes on without it for as long as it is silent.
 
 import { endpointRowsMax, firstLookupMs, listenersMax } from "../base/limits.ts";
 import { LogLevel, type Env } from "../base/ports.ts";
@@ -210,7 +210,9 @@ export class Supervisor {
     return turn;
   }
 
-  /** Changes an endpoint's weight or admin word at run time; null when there is no such endpoint. Values must be valid. */
+  /**
+   * Changes an endpoint's weight or admin word at run time; null when there is no such endpoint. Values must be valid.
+   */
   patchEndpoint(pool: string, id: string, patch: EndpointPatch, by: string): EffectiveEndpoint | null {
     const found = this.findEndpoint(pool, id);
     if (found === null) return null;
@@ -334,7 +336,10 @@ export class Supervisor {
     return "";
   }
 
-  /** Makes everything a configuration needs, without changing anything that is in force. Throws an Error for the operator. */
+  /**
+   * Makes everything a configuration needs, without changing anything that is in force. Throws an Error for the
+   * operator.
+   */
   private async prepare(config: Config): Promise<Candidate> {
     const workers = config.workers === 0 ? this.options.cpuCount : config.workers;
     const endpointRows = this.endpointRows.propose(endpointKeys(config));
@@ -378,7 +383,9 @@ export class Supervisor {
     this.resolver.reconcile(this.current === null ? [] : nameWishes(this.current.config));
   }
 
-  /** Makes a candidate the present. The returned function lets go of what the old one needed, once no worker uses it. */
+  /**
+   * Makes a candidate the present. The returned function lets go of what the old one needed, once no worker uses it.
+   */
   private enforce(candidate: Candidate): () => void {
     const { plan } = candidate;
     const before = { generation: this.current?.generation ?? 0, admin: this.admin, log: this.log };

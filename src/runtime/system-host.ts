@@ -29,7 +29,10 @@ interface Parcel {
   readonly fds: number[];
 }
 
-/** One worker process with its channel. Descriptors beyond what the channel holds wait, and so does everything after them. */
+/**
+ * One worker process with its channel. Descriptors beyond what the channel holds wait, and so does everything after
+ * them.
+ */
 class SystemWorker implements WorkerProcess {
   readonly pid: number;
   private readonly child: Child;

@@ -271,7 +271,10 @@ export interface ReadinessView {
   readonly pools: readonly { readonly name: string; readonly usable: number; readonly endpoints: number }[];
 }
 
-/** Ready while at least one worker carries traffic. Pools without usable endpoints are reported, but do not take the whole down. */
+/**
+ * Ready while at least one worker carries traffic. Pools without usable endpoints are reported, but do not take the
+ * whole down.
+ */
 export function readinessView(supervisor: Supervisor, nowMs: number): ReadinessView {
   const running = supervisor.workforce.workers.filter(({ state }) => state === "running").length;
   const { state } = supervisor;

@@ -64,11 +64,14 @@ class SwitchedLog implements LineSink {
     this.sink = this.open(fd ?? stdoutFd);
     this.ownFd = fd ?? -1;
     this.closing.add(sink);
-    void sink.close(flushMs).then(() => {
-      this.closing.delete(sink);
-      this.droppedBefore += sink.dropped;
-      if (ownFd >= 0) closeFd(ownFd);
-    });
+    void this.retire(sink, ownFd);
+  }
+
+  private async retire(sink: LogSink, ownFd: number): Promise<void> {
+    await sink.close(flushMs);
+    this.closing.delete(sink);
+    this.droppedBefore += sink.dropped;
+    if (ownFd >= 0) closeFd(ownFd);
   }
 
   /** Brings the counter of dropped lines up to date. */
@@ -126,7 +129,8 @@ export function runWorker<G>(maker: PlaneMaker<G>): void {
   const everything = createLog({ level: LogLevel.Debug, format: "auto", source: `worker ${boot.worker}` });
   const log = new LevelLog(everything, boot.logLevel as LogLevel);
   const fileLimit = raiseFileLimit();
-  // The supervisor alone decides what a signal means; a terminal or an init system sends it to every process of the group.
+  // The supervisor alone decides what a signal means; a terminal or an init system sends it to every process of the
+  // group.
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const) onSignal(name, () => {});
 
   let shell: WorkerShell<G> | null = null;

@@ -170,8 +170,8 @@ export class WorkerSlot implements TimerOwner {
   }
 
   /**
-   * Kills a worker whose event loop has stood still for too long. heartbeatMs is the time of its last tick, graceFromMs a time
-   * before which nothing is held against it.
+   * Kills a worker whose event loop has stood still for too long. heartbeatMs is the time of its last tick,
+   * graceFromMs a time before which nothing is held against it.
    */
   checkHeartbeat(nowMs: number, heartbeatMs: number, graceFromMs: number): void {
     if (this.process === null || this.state === "draining") return;

@@ -1,3 +1,5 @@
+// The worker's shell with a data plane that only writes down what it is told.
+
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Config } from "../model/config.ts";
 import { loadText } from "../config/load.ts";
@@ -66,9 +68,9 @@ beforeEach(() => {
     exit: (code) => did.push(`exit ${code}`),
   };
   shell = new WorkerShell({ env: world.env, columns, worker: 1, accessLog: null, connectionsMax: 0 }, host, {
-    compile: (plan) => {
+    compile: ({ generation }) => {
       if (fault !== "") throw new Error(fault);
-      return plan.generation;
+      return generation;
     },
     create: () => plane,
   });

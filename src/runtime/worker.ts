@@ -1,5 +1,5 @@
-// A worker's shell: takes plans and sockets from the supervisor in two phases, hands them to the data plane, keeps the worker's
-// gauges fresh, and leaves when told to or when the supervisor is gone. It knows no protocol.
+// A worker's shell: takes plans and sockets from the supervisor in two phases, hands them to the data plane, keeps the
+// worker's gauges fresh, and leaves when told to or when the supervisor is gone. It knows no protocol.
 
 import { LogLevel, type Log } from "../base/ports.ts";
 import type { WorkerContext } from "../http/data-plane.ts";
@@ -145,7 +145,8 @@ export class WorkerShell<G> {
     this.plane.apply(pending.generation);
     this.current = pending.generation;
     this.plan = plan;
-    // Clients that came while this worker was away are waiting in the kernel: privileges go first, then they are let in.
+    // Clients that came while this worker was away are waiting in the kernel: privileges go first, then they are let
+    // in.
     if (plan.config.user !== null && !this.userChanged) {
       this.host.becomeUser(plan.config.user);
       this.userChanged = true;

@@ -1,5 +1,5 @@
-// All workers together: starts them, brings them all from one plan to the next in two phases, sees that the dead are replaced
-// and the surplus leaves. Either every running worker takes a new plan or none does.
+// All workers together: starts them, brings them all from one plan to the next in two phases, sees that the dead are
+// replaced and the surplus leaves. Either every running worker takes a new plan or none does.
 
 import { workersMax } from "../base/limits.ts";
 import { LogLevel, type Clock } from "../base/ports.ts";
@@ -37,7 +37,10 @@ export interface WorkforceOptions {
 }
 
 const checkEveryMs = 1000;
-/** A longer gap between two of the supervisor's own checks means that it was stopped itself, and its workers perhaps too. */
+/**
+ * A longer gap between two of the supervisor's own checks means that it was stopped itself, and its workers perhaps
+ * too.
+ */
 const ownGapMs = 3000;
 
 export class Workforce {
@@ -89,8 +92,8 @@ export class Workforce {
   }
 
   /**
-   * Brings every running worker to a new plan. beforeCommit runs once all of them have accepted it, and may still say no.
-   * Resolves with "", or with why one of them refused: then nothing has changed anywhere.
+   * Brings every running worker to a new plan. beforeCommit runs once all of them have accepted it, and may still say
+   * no. Resolves with "", or with why one of them refused: then nothing has changed anywhere.
    */
   async deploy(deployment: Deployment, count: number, beforeCommit: () => boolean): Promise<string> {
     const ready = this.slots.filter((slot) => slot.state === "running" && !slot.busy && slot.worker < count);

@@ -63,7 +63,6 @@ describe("status", () => {
     expect(out).toContain(sluice.address("web"));
     expect(out).toContain("POOL app  round-robin  1 of 1 endpoint usable");
     expect(out).toMatch(/^app\/a +unknown +1 +0 +0 +0 +- +- +127\.0\.0\.1:\d+$/m);
-    // eslint-disable-next-line no-control-regex
     expect(out).not.toMatch(/\u001b/);
   });
 

@@ -1,4 +1,5 @@
-// Active health checks against real back ends: what each kind of trouble is called, and that traffic follows the verdicts.
+// Active health checks against real back ends: what each kind of trouble is called, and that traffic follows the
+// verdicts.
 
 import { describe, expect, test } from "bun:test";
 import { connect, request } from "./lib/client.ts";

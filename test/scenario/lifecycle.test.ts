@@ -1,5 +1,5 @@
-// The life of the processes: start and its failures, signals, reloads that succeed, fail or move things, the death of the
-// supervisor.
+// The life of the processes: start and its failures, signals, reloads that succeed, fail or move things, the death of
+// the supervisor.
 
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, renameSync } from "node:fs";
@@ -29,6 +29,12 @@ timeouts: { drain: 3s }
 ${more}
 listeners: { web: { bind: "127.0.0.1:0", forward: app } }
 pools: { app: { endpoints: ["${address}"] } }
+`;
+
+const bound = (address: string): string => `
+admin: off
+listeners: { web: { bind: "${address}", forward: app } }
+pools: { app: { endpoints: [127.0.0.1:1] } }
 `;
 
 const status = (sluice: Sluice): Promise<Status> => sluice.status<Status>();
@@ -136,9 +142,7 @@ describe.concurrent("start", () => {
 
   test("on an address that is in use exits with 3 and says so", async () => {
     await using origin = startOrigin({ name: "a" });
-    const { code, text } = await runToEnd(
-      `admin: off\nlisteners: { web: { bind: "${origin.address}", forward: app } }\npools: { app: { endpoints: [127.0.0.1:1] } }\n`,
-    );
+    const { code, text } = await runToEnd(bound(origin.address));
     expect(code).toBe(3);
     expect(text).toContain(`cannot listen on ${origin.address}: the address is in use`);
   });
@@ -146,17 +150,13 @@ describe.concurrent("start", () => {
   test("a second one on the same address is refused too, although the sockets could share it", async () => {
     await using origin = startOrigin({ name: "a" });
     await using sluice = await startSluice(simple(origin.address));
-    const { code, text } = await runToEnd(
-      `admin: off\nlisteners: { web: { bind: "${sluice.address("web")}", forward: app } }\npools: { app: { endpoints: [127.0.0.1:1] } }\n`,
-    );
+    const { code, text } = await runToEnd(bound(sluice.address("web")));
     expect(code).toBe(3);
     expect(text).toContain("in use");
   });
 
   test("with a user that does not exist exits with 3", async () => {
-    const { code, text } = await runToEnd(
-      `admin: off\nuser: no-such-user\nlisteners: { web: { bind: 127.0.0.1:0, forward: app } }\npools: { app: { endpoints: [127.0.0.1:1] } }\n`,
-    );
+    const { code, text } = await runToEnd(`user: no-such-user\n${bound("127.0.0.1:0")}`);
     expect(code).toBe(3);
     expect(text).toContain("no-such-user");
   });
