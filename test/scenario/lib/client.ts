@@ -239,8 +239,13 @@ function fail(message: string): never {
   throw new Error(message);
 }
 
-/** Connects to "host:port". */
-export async function connect(address: string): Promise<RawClient> {
+export interface ConnectOptions {
+  /** The local address to connect from, such as 127.0.0.9. */
+  readonly from?: string;
+}
+
+/** Connects to "host:port" or "unix:/path". */
+export async function connect(address: string, options: ConnectOptions = {}): Promise<RawClient> {
   const data: ClientState = {
     buffer: Buffer.alloc(0),
     received: 0,
@@ -249,12 +254,16 @@ export async function connect(address: string): Promise<RawClient> {
     discarding: false,
     waiters: [],
   };
-  const socket = await Bun.connect({ ...splitAddress(address), allowHalfOpen: true, data, socket: handlers });
+  const local = options.from === undefined ? {} : { localAddress: options.from };
+  const settings = { ...local, allowHalfOpen: true, data, socket: handlers };
+  const socket = address.startsWith("unix:")
+    ? await Bun.connect({ unix: address.slice(5), ...settings })
+    : await Bun.connect({ ...splitAddress(address), ...settings });
   return new Client(socket);
 }
 
 /** A request for request(). */
-export interface RequestOptions {
+export interface RequestOptions extends ConnectOptions {
   readonly method?: string;
   readonly path?: string;
   /** Field lines, "Name: value"; Host is added unless there is one, Content-Length when there is a body. */
@@ -277,7 +286,7 @@ export function requestBytes(address: string, options: RequestOptions = {}): Buf
 
 /** One request on a connection of its own, which is then closed. */
 export async function request(address: string, options: RequestOptions = {}): Promise<RawResponse> {
-  using client = await connect(address);
+  using client = await connect(address, options);
   await client.send(requestBytes(address, options));
   const timeout = options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs };
   return await client.read({ method: options.method ?? "GET", ...timeout });

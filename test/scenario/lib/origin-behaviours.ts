@@ -25,6 +25,7 @@ export interface OriginExchange {
   /** The answer is complete: the next request on this connection may be read. */
   done(): void;
   stopReading(): void;
+  readOn(): void;
   /** Closes when everything sent has been taken by the kernel. */
   close(): void;
   /** Reset after everything sent has been taken by the kernel (which may throw some of it away). */

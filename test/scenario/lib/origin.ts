@@ -12,6 +12,10 @@ export interface OriginOptions {
   readonly name: string;
   /** Default 0: any free port. A port of one's own is for an origin that comes back. */
   readonly port?: number;
+  /** Default 127.0.0.1. */
+  readonly ip?: string;
+  /** Listens on a unix socket instead. */
+  readonly unixPath?: string;
 }
 
 /** Counters and what went wrong, as plain data. */
@@ -31,7 +35,7 @@ export interface OriginStats {
 export interface Origin extends AsyncDisposable {
   readonly name: string;
   readonly port: number;
-  /** "127.0.0.1:PORT", for an endpoints list. */
+  /** "127.0.0.1:PORT", "[::1]:PORT" or "unix:/path", for an endpoints list. */
   readonly address: string;
   stats(): OriginStats;
   /** The last thousand requests, oldest first; those still arriving are among them. */
@@ -136,6 +140,11 @@ class OriginConnection {
     this.socket.pause();
   }
 
+  private unpause(): void {
+    if (this.paused) this.socket.resume();
+    this.paused = false;
+  }
+
   private onHead(request: RecordedRequest): void {
     const { path, query } = splitTarget(request.target);
     const state = this.state;
@@ -172,6 +181,7 @@ class OriginConnection {
         this.nextIfDone();
       },
       stopReading: () => this.pause(),
+      readOn: () => this.unpause(),
       close: () => this.close(),
       reset: () => this.outlet.afterwards(() => this.socket.terminate()),
       upgrade: (onBytes) => {
@@ -187,8 +197,7 @@ class OriginConnection {
     if (!this.answered || this.exchange === null || !this.exchange.request.complete) return;
     this.exchange = null;
     if (this.peerFinished && this.reader.buffered === 0) return this.close();
-    if (this.paused) this.socket.resume();
-    this.paused = false;
+    this.unpause();
     // Not from within the reader's own callback.
     queueMicrotask(() => this.receiveNext());
   }
@@ -204,7 +213,27 @@ class OriginConnection {
   }
 }
 
-/** Starts an origin on 127.0.0.1. */
+function socketHandlers(state: OriginState): Bun.SocketHandler<OriginConnection> {
+  return {
+    open(socket) {
+      socket.data = new OriginConnection(state, socket);
+      state.open.add(socket.data);
+    },
+    data: (socket, bytes) => socket.data.receive(bytes),
+    drain: (socket) => socket.data.drain(),
+    end: (socket) => socket.data.finish(),
+    close(socket) {
+      socket.data.closed = true;
+      state.open.delete(socket.data);
+    },
+    error(socket, error) {
+      state.errors.push(String(error));
+      socket.terminate();
+    },
+  };
+}
+
+/** Starts an origin, on 127.0.0.1 unless told otherwise. */
 export function startOrigin(options: OriginOptions): Origin {
   const state: OriginState = {
     name: options.name,
@@ -216,28 +245,14 @@ export function startOrigin(options: OriginOptions): Origin {
     accepted: 0,
     requests: 0,
   };
-  const listener = Bun.listen<OriginConnection>({
-    hostname: "127.0.0.1",
-    port: options.port ?? 0,
-    allowHalfOpen: true,
-    socket: {
-      open(socket) {
-        socket.data = new OriginConnection(state, socket);
-        state.open.add(socket.data);
-      },
-      data: (socket, bytes) => socket.data.receive(bytes),
-      drain: (socket) => socket.data.drain(),
-      end: (socket) => socket.data.finish(),
-      close(socket) {
-        socket.data.closed = true;
-        state.open.delete(socket.data);
-      },
-      error(socket, error) {
-        state.errors.push(String(error));
-        socket.terminate();
-      },
-    },
-  });
+  const socket = socketHandlers(state);
+  const ip = options.ip ?? "127.0.0.1";
+  const place = ip.includes(":") ? `[${ip}]` : ip;
+  const listener =
+    options.unixPath === undefined
+      ? Bun.listen<OriginConnection>({ hostname: ip, port: options.port ?? 0, allowHalfOpen: true, socket })
+      : Bun.listen<OriginConnection>({ unix: options.unixPath, allowHalfOpen: true, socket });
+  const port = "port" in listener ? listener.port : 0;
   const dropConnections = (): void => {
     for (const connection of state.open) connection.reset();
   };
@@ -248,8 +263,8 @@ export function startOrigin(options: OriginOptions): Origin {
   };
   return {
     name: options.name,
-    port: listener.port,
-    address: `127.0.0.1:${listener.port}`,
+    port,
+    address: options.unixPath === undefined ? `${place}:${port}` : `unix:${options.unixPath}`,
     stats: () => statsOf(state),
     requests: () => state.records,
     last(path) {
