@@ -39,6 +39,9 @@ export interface SlotOptions {
   readonly onExit: (slot: WorkerSlot) => void;
 }
 
+/** Why a prepare or commit came to nothing, when it was not the worker's own decision. */
+export const WORKER_ENDED = "the worker ended";
+
 /** The delay before restart number `failures` (from 0) of a series, in milliseconds: at once, 100 ms, 200 ms … 5 s. */
 export function restartDelayMs(failures: number): number {
   return failures === 0 ? 0 : Math.min(5000, 100 * 2 ** (failures - 1));
@@ -112,13 +115,13 @@ export class WorkerSlot implements TimerOwner {
     if (this.oldestGeneration === 0) this.oldestGeneration = plan.generation;
     const fds = logFd === null ? delivery.fds : [...delivery.fds, logFd];
     const sent = this.process?.send({ kind: "prepare", plan, grants, releases, logFd: logFd !== null }, fds);
-    return sent === true ? this.expect("prepared") : Promise.resolve("the worker is gone");
+    return sent === true ? this.expect("prepared") : Promise.resolve(WORKER_ENDED);
   }
 
   /** Puts the prepared plan in force. Resolves with "" or why it never will be. */
   async commit(generation: number, granted: ReadonlySet<string>, logPath: string): Promise<string> {
     const sent = this.process?.send({ kind: "commit", generation }, []);
-    const trouble = sent === true ? await this.expect("committed") : "the worker is gone";
+    const trouble = sent === true ? await this.expect("committed") : WORKER_ENDED;
     if (trouble !== "") return trouble;
     this.generation = generation;
     this.granted = granted;
@@ -232,7 +235,7 @@ export class WorkerSlot implements TimerOwner {
     this.forget();
     if (wanted) this.stop();
     else this.state = "waiting";
-    this.settle("the worker ended");
+    this.settle(WORKER_ENDED);
     this.options.onExit(this);
     if (this.state === "waiting") this.again();
   }

@@ -9,7 +9,7 @@ import { WC, type Columns } from "../stats/columns.ts";
 import type { Host } from "./host.ts";
 import type { Journal } from "./journal.ts";
 import type { Pairing } from "./socket-book.ts";
-import { WorkerSlot, type Delivery } from "./worker-slot.ts";
+import { WORKER_ENDED, WorkerSlot, type Delivery } from "./worker-slot.ts";
 
 export interface LogFile {
   readonly path: string;
@@ -193,7 +193,7 @@ export class Workforce {
       if (slot.pid === 0 || (slot.state !== "starting" && slot.state !== "running")) return;
       const trouble = await slot.prepare(deliveryFor(slot, deployment));
       if (trouble === "") await this.commit(slot, deployment);
-      else if (slot.pid !== 0) {
+      else if (trouble !== WORKER_ENDED) {
         this.launchTrouble ||= `worker ${slot.worker}: ${trouble}`;
         const fields = { worker: slot.worker, generation: deployment.plan.generation, reason: trouble };
         this.options.journal.record(LogLevel.Error, "worker refuses the configuration", fields);
