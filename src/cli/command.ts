@@ -40,5 +40,5 @@ export interface Command {
 
 /** What `--help` prints. */
 export function formatHelp(command: Command): string {
-  return `${command.summary}\n\nusage: ${command.usage}\n\n${command.help.trim()}\n`;
+  return `${command.summary}\n\nusage: ${command.usage}\n\n${command.help.replace(/^\n+|\s+$/g, "")}\n`;
 }
