@@ -1,5 +1,6 @@
 // From a request to the 32-bit hash that a hashing balancer wants: of the client address, the path, a header, a cookie or a query
-// argument. A request without the key hashes as the empty key.
+// argument. A request without the key hashes to NO_KEY, and hashing balancers then take turns (balance/balancer.ts): one
+// endpoint for all of them would be a hot spot.
 
 import { hashBytes, hashText } from "../base/hash.ts";
 import type { HashKey } from "../model/config.ts";
@@ -22,11 +23,14 @@ const SEMICOLON = 59;
 const EQUALS = 61;
 const SPACE = 32;
 
-/** address = the client's address as text, for the source key. */
+/** The hash of a request that has no such key. A key that happens to hash to it takes turns too: one in 2^32. */
+const NO_KEY = 0;
+
+/** address = the client's address as text, for the source key; "unix:" is none. */
 export function hashOf(key: HashKey, head: Head, address: string): number {
   switch (key.from) {
     case "source":
-      return hashText(address);
+      return address.startsWith("unix:") ? NO_KEY : hashText(address);
     case "uri":
       return hashBytes(head.bytes, head.targetStart, head.targetEnd);
     case "path":
@@ -55,18 +59,17 @@ function hashOfHeader(head: Head, name: string): number {
     for (let k = 0; k < name.length && same; k++) same = lower[bytes[start + k]!] === name.charCodeAt(k);
     if (same) return hashBytes(bytes, fields[at + FIELD_VALUE]!, fields[at + FIELD_VALUE_END]!);
   }
-  return hashText("");
+  return NO_KEY;
 }
 
 function hashOfCookie(head: Head, name: string): number {
   const { fields } = head;
-  const missing = hashText("");
   for (let i = 0, at = 0; i < head.fieldCount; i++, at += FIELD_WIDTH) {
     if ((fields[at + FIELD_ID]! & FIELD_NAME_MASK) !== Name.Cookie) continue;
     const hash = hashOfPair(head.bytes, fields[at + FIELD_VALUE]!, fields[at + FIELD_VALUE_END]!, SEMICOLON, name);
-    if (hash !== missing) return hash;
+    if (hash !== NO_KEY) return hash;
   }
-  return missing;
+  return NO_KEY;
 }
 
 /** Hash of the value of name in "a=1<separator>name=value…"; blanks before a name are skipped. */
@@ -83,5 +86,5 @@ function hashOfPair(bytes: Uint8Array, start: number, end: number, separator: nu
     }
     at = stop + 1;
   }
-  return hashText("");
+  return NO_KEY;
 }
