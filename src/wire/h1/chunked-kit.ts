@@ -1,5 +1,5 @@
-// Plain counterparts of the chunked decoder for tests and fuzzing: a slow, naive reference that sees the whole message at
-// once, and a sink that records. Not used by the program.
+// Plain counterparts of the chunked decoder for tests and fuzzing: a slow, naive reference that sees the whole message
+// at once, and a sink that records. Not used by the program.
 
 import { ChunkedDecoder, type ChunkSink } from "./chunked.ts";
 
@@ -33,7 +33,7 @@ export function decodeReference(input: Uint8Array): Reference | null {
       at += size + 2;
       continue;
     }
-    const rest = /^(?:(?!\r\n)[^\n]*\r\n)*\r\n/.exec(text.slice(at));
+    const rest = /^(?:[^\r\n]+\r\n)*\r\n/.exec(text.slice(at));
     if (rest === null) return null;
     const trailers = rest[0] === "\r\n" ? "" : rest[0];
     return { data: Buffer.concat(parts), trailers, used: at + rest[0].length, hasExtensions };
@@ -89,7 +89,9 @@ export interface Decoded {
   readonly used: number;
 }
 
-/** Runs a decoder over the pieces until it is done or has failed; goOn is the sink's answer, a stop is resumed at once. */
+/**
+ * Runs a decoder over the pieces until it is done or has failed; goOn is the sink's answer, a stop is resumed at once.
+ */
 export function decodePieces(pieces: readonly Uint8Array[], raw: boolean, goOn?: () => boolean): Decoded {
   const decoder = new ChunkedDecoder();
   decoder.raw = raw;

@@ -1,3 +1,5 @@
+// The chunked decoder: every rule as a named case, then random messages against a plain reference decoder.
+
 import { describe, expect, test } from "bun:test";
 import type { Rng } from "../../base/ports.ts";
 import { chunkLineBytesMax, trailerBytesMax } from "../../base/limits.ts";
@@ -247,7 +249,7 @@ test("any broken message gets the same verdict however it is cut, and the refere
     }
     const reference = decodeReference(input);
     const { decoder, sink } = decodePieces([input], false);
-    const takes = decoder.done && !/^\n|[^\r]\n/.test(sink.trailers); // bare LF there is for the trailer parser
+    const takes = decoder.done && !/^\n|[^\r]\n|\r(?!\n)/.test(sink.trailers); // left to the trailer parser
     if (takes !== (reference !== null)) throw new Error(`reference: ${where}`);
     if (reference !== null && sink.endPosition !== reference.used) throw new Error(`reference's end: ${where}`);
   }

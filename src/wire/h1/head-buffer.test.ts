@@ -1,3 +1,5 @@
+// Heads in pieces: the same result as in one piece, mistakes included, and linear work for dribbled input.
+
 import { expect, test } from "bun:test";
 import { seededRng } from "../../base/seeded-rng.ts";
 import { type Head, Method } from "../head.ts";

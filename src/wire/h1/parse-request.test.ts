@@ -1,3 +1,5 @@
+// Every rule of the request parser, one named case each, with the section of the RFC it comes from.
+
 import { describe, expect, test } from "bun:test";
 import { connectionOptionsMax, targetBytesMax } from "../../base/limits.ts";
 import { BODY_CHUNKED, Method } from "../head.ts";

@@ -1,3 +1,5 @@
+// Every rule of the response and trailer parsers. What requests and responses share is tested with requests.
+
 import { describe, expect, test } from "bun:test";
 import { connectionOptionsMax } from "../../base/limits.ts";
 import { BODY_CHUNKED, BODY_UNTIL_CLOSE, Method } from "../head.ts";

@@ -1,5 +1,5 @@
-// What the tests of this folder and of the codecs share: parsing text, and looking at a Head as plain values. Not used by
-// the program.
+// What the tests of this folder and of the codecs share: parsing text, and looking at a Head as plain values. Not used
+// by the program.
 
 import { latin1Text } from "../../base/bytes.ts";
 import { causeWord } from "../../base/failure.ts";
