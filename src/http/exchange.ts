@@ -2,7 +2,7 @@
 // accounts for everything at the end. It knows streams, not protocols. Objects are pooled: begin() … finish(), then reused.
 
 import { Scratch } from "../base/bytes.ts";
-import { type Failure, failure, FailureCause, phaseOf, Phase, ruleOf, Side } from "../base/failure.ts";
+import { type Failure, failure, FailureCause, phaseOf, Phase, ruleOf, sideOf, Side } from "../base/failure.ts";
 import type { TimerOwner } from "../base/timer-wheel.ts";
 import { markTried, type PickState } from "../balance/balancer.ts";
 import { newPickState, resetPickState } from "../balance/pick-state.ts";
@@ -367,6 +367,8 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
       this.finish(f);
       return;
     }
+    // What a client that breaks the rules goes on to send is not to be taken for its next request.
+    if (sideOf(f) === Side.Client) client.closeAfterResponse();
     this.sendAnswer(status);
     this.finish(f);
   }

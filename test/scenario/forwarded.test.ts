@@ -107,7 +107,7 @@ test("a trusted proxy that says nothing is a client like any other", async () =>
   expect(await received("behind", "X-Forwarded-Proto", { from })).toEqual(["http"]);
 });
 
-test("a good request id is kept, the same in the log; another is replaced by one of 32 hexadecimal digits", async () => {
+test("a good request id is kept, the same in the log; another is replaced by 32 hexadecimal digits", async () => {
   const good = ["abc-123_4.5~6", "Root=1-67891233-abcdef012345678912345678", "x".repeat(128)];
   const long = `X-Request-Id: ${"x".repeat(129)}`;
   const bad = [[], ["X-Request-Id:"], ["X-Request-Id: a b"], ['X-Request-Id: "'], [long]];

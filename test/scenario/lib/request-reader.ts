@@ -27,7 +27,7 @@ export interface RecordedRequest {
 
 /** So many bytes of each body are kept. */
 export const BODY_KEPT_MAX = 64 * 1024;
-const HEAD_BYTES_MAX = 256 * 1024;
+const HEAD_BYTES_MAX = 2 * 1024 * 1024;
 
 const Part = { Size: 0, Data: 1, DataEnd: 2, Trailers: 3 } as const;
 type Part = (typeof Part)[keyof typeof Part];
