@@ -1,5 +1,5 @@
-// A configuration in TypeScript: the same keys as YAML, checked and completed by the editor, with the whole language for what
-// repeats. `sluice check examples/sluice.config.ts`, `sluice run examples/sluice.config.ts`.
+// A configuration in TypeScript: the same keys as YAML, checked and completed by the editor, with the whole language
+// for what repeats. `sluice check examples/sluice.config.ts`, `sluice run examples/sluice.config.ts`.
 
 import { defineConfig, type Pool } from "sluice";
 

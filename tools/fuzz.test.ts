@@ -1,12 +1,13 @@
 // The fuzz driver finds a planted bug, repeats itself exactly, and every target of the tree survives a short run.
 
 import { describe, expect, test } from "bun:test";
+import { dirname } from "node:path";
 import { seededRng } from "../src/base/seeded-rng.ts";
 import { canary } from "./fuzz-canary.ts";
 import { createMutator, INPUT_BYTES_MAX } from "./fuzz-mutate.ts";
 import { canaryFails, describeFinding, discoverTargets, fuzz, type FuzzTarget } from "./fuzz.ts";
 
-const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+const root = dirname(import.meta.dir);
 const RUNS = 300;
 const targets = await discoverTargets(root);
 

@@ -1,5 +1,6 @@
-// A failure is one number: which side failed, in which phase, from which cause, and whether the connection was a reused one.
-// One table turns it into status, blame and retry rule; nobody else decides these. No exceptions on the traffic path.
+// A failure is one number: which side failed, in which phase, from which cause, and whether the connection was a reused
+// one. One table turns it into status, blame and retry rule; nobody else decides these. No exceptions on the traffic
+// path.
 
 /** A packed failure: cause | side << 8 | phase << 12 | reused << 16. Zero is "no failure". */
 export type Failure = number;
@@ -59,8 +60,8 @@ export function wasReused(f: Failure): boolean {
 }
 
 /**
- * always = nothing was sent; idempotent = the request may have been received, nothing of an answer came; reused = the same on a
- * kept connection, which the endpoint probably closed before it read the request; never.
+ * always = nothing was sent; idempotent = the request may have been received, nothing of an answer came; reused = the
+ * same on a kept connection, which the endpoint probably closed before it read the request; never.
  */
 export type RetryRule = "never" | "reused" | "idempotent" | "always";
 
@@ -97,8 +98,10 @@ function decide(side: Side, phase: Phase, cause: FailureCause, reused: boolean):
       return { status: cause === FailureCause.Timeout ? 504 : 502, blamesEndpoint: true, retry: "always" };
     }
     const early = phase === Phase.ResponseHead || phase === Phase.RequestBody;
-    if (cause === FailureCause.Timeout) return { status: 504, blamesEndpoint: true, retry: early ? "idempotent" : "never" };
-    // A reused connection that was closed before any byte of an answer: the endpoint's idle timer won a race (RFC 9112 9.3.1).
+    if (cause === FailureCause.Timeout)
+      return { status: 504, blamesEndpoint: true, retry: early ? "idempotent" : "never" };
+    // A reused connection that was closed before any byte of an answer: the endpoint's idle timer won a race (RFC 9112
+    // 9.3.1).
     if (cause === FailureCause.Reset && early) {
       return { status: 502, blamesEndpoint: !reused, retry: reused ? "reused" : "idempotent" };
     }

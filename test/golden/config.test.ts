@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import { loadText } from "../../src/config/load.ts";
 import { formatDiagnostic } from "../../src/model/diagnostic.ts";
 
-const folder = new URL("./config/", import.meta.url).pathname;
+const folder = `${import.meta.dir}/config/`;
 const DASHES = `\n${"-".repeat(60)}\n`;
 const update = process.env["UPDATE_GOLDEN"] === "1";
 
