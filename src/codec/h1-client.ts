@@ -9,12 +9,12 @@ import { Cause, type Clock, type Connection, type ConnectionEvents } from "../ba
 import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
 import { ChunkedDecoder, type ChunkSink } from "../wire/h1/chunked.ts";
 import { HeadBuffer } from "../wire/h1/head-buffer.ts";
-import { NEED_MORE, parseResponse, parseTrailers } from "../wire/h1/parse.ts";
-import { ConnectionSays, writeChunkSize, writeRequestHead, writeTrailers } from "../wire/h1/write.ts";
+import { NEED_MORE, parseResponse } from "../wire/h1/parse.ts";
+import { ConnectionSays, writeRequestHead } from "../wire/h1/write.ts";
 import { BODY_CHUNKED, BODY_UNTIL_CLOSE, Head, HeadFlag, Method } from "../wire/head.ts";
-import { crlf, crlfLastChunk, lastChunk, none } from "./h1-constants.ts";
+import { none, readTrailerSection, sendChunk, sendTrailerSection } from "./chunked-body.ts";
 import { bulkBytes, bulkReadsMax, hold, type Inlet, lent, takeHeld, updateSocket } from "./inlet.ts";
-import { begin, discardCork, flush, noteUnsent, type Outlet, peerReads, proceed } from "./outlet.ts";
+import { begin, discardCork, flush, noteUnsent, type Outlet, peerReads } from "./outlet.ts";
 import { send, sendBody, takePending, uncork } from "./outlet.ts";
 import { type Detached, Flow, type HttpStream, type UpstreamSink } from "./stream.ts";
 
@@ -47,8 +47,6 @@ const State = {
 type State = (typeof State)[keyof typeof State];
 
 const responseHead = new Head(responseHeadersMax);
-const trailerHead = new Head(responseHeadersMax);
-const trailerFieldsMax = 100;
 const named = new Scratch(1024);
 
 export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerOwner, Inlet, Outlet {
@@ -258,19 +256,14 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     // answered early: the rest is not wanted
     if (this.state !== State.Waiting && this.state !== State.Body) return Flow.Go;
     if (last) this.requestDone = true;
-    if (!this.chunkedOut || this.rawOut) return this.sent(sendBody(this, bytes, start, end, none));
-    if (end === start) return last ? this.sent(sendBody(this, lastChunk, 0, lastChunk.length, none)) : Flow.Go;
-    writeChunkSize(proceed(this), end - start);
-    return this.sent(sendBody(this, bytes, start, end, last ? crlfLastChunk : crlf));
+    const ownChunks = this.chunkedOut && !this.rawOut;
+    return this.sent(ownChunks ? sendChunk(this, bytes, start, end, last) : sendBody(this, bytes, start, end, none));
   }
 
   sendTrailers(head: Head): Flow {
     if (this.state !== State.Waiting && this.state !== State.Body) return Flow.Go;
     this.requestDone = true;
-    const out = proceed(this);
-    if (!this.rawOut) out.putText("0\r\n");
-    writeTrailers(out, head);
-    return this.sent(send(this, false));
+    return this.sent(sendTrailerSection(this, head, this.rawOut));
   }
 
   takesRawChunks(): boolean {
@@ -317,7 +310,9 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     uncork();
   }
 
-  /** A long body: takes what is there already. Not where the close is the end, for only onClose knows what kind it was. */
+  /**
+   * A long body: takes what is there already. Not where the close is the end, for only onClose knows what kind it was.
+   */
   private readOn(): void {
     for (let reads = 0; reads < bulkReadsMax; reads++) {
       if (this.state !== State.Body || this.bodyLeft === BODY_UNTIL_CLOSE || this.readPaused || this.stash !== null)
@@ -478,13 +473,14 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   }
 
   onChunkTrailers(section: Uint8Array, length: number): void {
-    if (parseTrailers(section, 0, length, trailerHead, trailerFieldsMax) <= 0) {
+    const trailers = readTrailerSection(section, length);
+    if (trailers === null) {
       this.fail(failure(Side.Endpoint, Phase.ResponseBody, FailureCause.Protocol));
       return;
     }
     if (this.decoder!.position < this.receiveEnd) this.keepable = false;
     this.responseReceived();
-    if (this.sink !== null) this.sink.onTrailers(trailerHead);
+    if (this.sink !== null) this.sink.onTrailers(trailers);
   }
 
   private responseReceived(): void {

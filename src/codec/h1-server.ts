@@ -9,12 +9,12 @@ import { Cause, type Connection, type ConnectionEvents } from "../base/ports.ts"
 import type { TimerOwner } from "../base/timer-wheel.ts";
 import { ChunkedDecoder, type ChunkSink } from "../wire/h1/chunked.ts";
 import { HeadBuffer } from "../wire/h1/head-buffer.ts";
-import { NEED_MORE, parseRequest, parseTrailers } from "../wire/h1/parse.ts";
-import { ConnectionSays, writeChunkSize, writeResponseHead, writeTrailers } from "../wire/h1/write.ts";
+import { NEED_MORE, parseRequest } from "../wire/h1/parse.ts";
+import { ConnectionSays, writeResponseHead } from "../wire/h1/write.ts";
 import { BODY_CHUNKED, Head, HeadFlag } from "../wire/head.ts";
-import { crlf, crlfLastChunk, lastChunk, none } from "./h1-constants.ts";
+import { none, readTrailerSection, sendChunk, sendTrailerSection } from "./chunked-body.ts";
 import { bulkBytes, bulkReadsMax, hold, type Inlet, lent, takeHeld, updateSocket } from "./inlet.ts";
-import { begin, discardCork, proceed, flush, noteUnsent, type Outlet, peerReads } from "./outlet.ts";
+import { begin, discardCork, flush, noteUnsent, type Outlet, peerReads } from "./outlet.ts";
 import { send, sendBody, takePending, uncork } from "./outlet.ts";
 import type { ServerHost } from "./server-host.ts";
 import { type Detached, Flow, type HttpStream, type HttpStreamSink, type ServerStream } from "./stream.ts";
@@ -33,8 +33,6 @@ type State = (typeof State)[keyof typeof State];
 
 // Shared by all connections of the process: valid only until the call that filled it returns.
 const requestHead = new Head(headersMax);
-const trailerHead = new Head(headersMax);
-const trailerFieldsMax = 100;
 
 export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, TimerOwner, Inlet, Outlet {
   readonly connection: Connection;
@@ -195,11 +193,8 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
       else if (state === State.Lingering) {
         this.linger(end - at);
         break;
-      } else if (state >= State.Detached) {
-        if (state === State.Detached) hold(this, bytes, at, end);
-        break;
       } else {
-        hold(this, bytes, at, end);
+        if (state !== State.Closed) hold(this, bytes, at, end);
         break;
       }
     }
@@ -222,12 +217,9 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     if (after > 0) {
       this.headBuffer = null;
       this.beginRequest(requestHead, after < limit);
-      if (buffer !== null && after < limit) {
-        // What lay behind the head in the private buffer continues there.
-        this.consumeRest(source, after, limit);
-        return end;
-      }
-      return buffer !== null ? end : after;
+      if (buffer === null) return after;
+      if (after < limit) this.consumeRest(source, after, limit); // what lay behind the head continues there
+      return end;
     }
     if (after === NEED_MORE && (buffer === null || buffer.length <= host.headBytesMax)) {
       if (buffer === null) {
@@ -312,12 +304,13 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   }
 
   onChunkTrailers(section: Uint8Array, length: number): void {
-    if (parseTrailers(section, 0, length, trailerHead, trailerFieldsMax) <= 0) {
+    const trailers = readTrailerSection(section, length);
+    if (trailers === null) {
       this.fail(failure(Side.Client, Phase.RequestBody, FailureCause.Protocol));
       return;
     }
     this.requestReceived();
-    if (this.sink !== null) this.sink.onTrailers(trailerHead);
+    if (this.sink !== null) this.sink.onTrailers(trailers);
   }
 
   private requestReceived(): void {
@@ -392,18 +385,13 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   }
 
   sendData(bytes: Uint8Array, start: number, end: number, last: boolean): Flow {
-    if (!this.chunkedOut || this.rawOut) return this.after(sendBody(this, bytes, start, end, none));
-    if (end === start) return last ? this.after(sendBody(this, lastChunk, 0, lastChunk.length, none)) : Flow.Go;
-    writeChunkSize(proceed(this), end - start);
-    return this.after(sendBody(this, bytes, start, end, last ? crlfLastChunk : crlf));
+    const ownChunks = this.chunkedOut && !this.rawOut;
+    return this.after(ownChunks ? sendChunk(this, bytes, start, end, last) : sendBody(this, bytes, start, end, none));
   }
 
   sendTrailers(head: Head): Flow {
     if (!this.chunkedOut) return this.after(sendBody(this, none, 0, 0, none)); // HTTP/1.0 knows no trailers
-    const out = proceed(this);
-    if (!this.rawOut) out.putText("0\r\n");
-    writeTrailers(out, head);
-    return this.after(send(this, false));
+    return this.after(sendTrailerSection(this, head, this.rawOut));
   }
 
   takesRawChunks(): boolean {
