@@ -23,6 +23,8 @@ export interface Platform {
   readonly soError: number;
   readonly soKeepAlive: number;
   readonly tcpKeepIdle: number;
+  readonly tcpKeepInterval: number;
+  readonly tcpKeepCount: number;
   readonly ipv6V6Only: number;
   readonly msgDontWait: number;
   /** recvmsg: close-on-exec for received descriptors; 0 where unknown. */
@@ -47,6 +49,8 @@ const linux: Platform = {
   soError: 4,
   soKeepAlive: 9,
   tcpKeepIdle: 4,
+  tcpKeepInterval: 5,
+  tcpKeepCount: 6,
   ipv6V6Only: 26,
   msgDontWait: 0x40,
   msgCmsgCloexec: 0x40000000,
@@ -94,6 +98,8 @@ const darwin: Platform = {
   soError: 0x1007,
   soKeepAlive: 8,
   tcpKeepIdle: 0x10,
+  tcpKeepInterval: 0x101,
+  tcpKeepCount: 0x102,
   ipv6V6Only: 27,
   msgDontWait: 0x80,
   msgCmsgCloexec: 0,

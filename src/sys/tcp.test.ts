@@ -9,7 +9,7 @@ import type { Connection, ConnectionEvents, Target } from "../base/ports.ts";
 import { anyPort, connectedPair, dial, openDescriptors, Recorder, serve, settle, synSentTo } from "./test-kit.ts";
 import { hasIpv6, until, writeAll } from "./test-kit.ts";
 import type { Server } from "./test-kit.ts";
-import { libc } from "./libc.ts";
+import { getIntOption, libc } from "./libc.ts";
 import { closeFd, createListener } from "./listen-socket.ts";
 import { platform } from "./platform.ts";
 import { encodeAddress, encoded, decodePort, sockaddr } from "./sockaddr.ts";
@@ -598,3 +598,22 @@ test("2000 connections, ended in every way, leave no descriptor behind", async (
   expect(server.errors).toEqual([]);
   expect(server.accepted.every((r) => r.closes.length === 1)).toBe(true);
 }, 15_000);
+
+test("accepted connections inherit keepalive from their listener", async () => {
+  server = serve();
+  const listener = createListener(anyPort, { backlog: 8, reusePort: false });
+  const net = createNet({ onError: () => {}, keepAliveMs: 60_000 });
+  const accepted: Connection[] = [];
+  const listening = net.adopt(listener.fd, listener.port, (connection) => {
+    accepted.push(connection);
+    return new Recorder();
+  });
+  const near = dial(net, { ip: "127.0.0.1", port: listener.port, unixPath: null });
+  await until("accepted", () => accepted.length === 1);
+  const { fd } = (accepted[0] as unknown as { socket: { fd: number } }).socket;
+  expect(getIntOption(fd, platform.solSocket, platform.soKeepAlive)).toBe(1);
+  expect(getIntOption(fd, 6, platform.tcpKeepIdle)).toBe(60);
+  near.connection.abort();
+  accepted[0]!.abort();
+  listening.close();
+});

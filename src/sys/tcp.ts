@@ -7,9 +7,9 @@ import { Cause } from "../base/ports.ts";
 import type { Connection, ConnectionEvents, Listening, Net, Target } from "../base/ports.ts";
 import { connectByName, connectOnFd, listenOnFd } from "./bun-hidden.ts";
 import type { RawHandlers, RawListener, RawSocket } from "./bun-hidden.ts";
-import { closeFd, dupFd, libc, openSocket } from "./libc.ts";
+import { closeFd, dupFd, libc, openSocket, setIntOption } from "./libc.ts";
 import type { Libc } from "./libc.ts";
-import { errorName } from "./platform.ts";
+import { errorName, platform } from "./platform.ts";
 import { encodeAddress, encoded, encodeUnixAddress, sockaddr, SOCK_STREAM } from "./sockaddr.ts";
 
 export interface NetOptions {
@@ -52,6 +52,7 @@ class TcpConnection implements Connection {
   /** Ended before accept() had returned the events to tell. */
   unheard: boolean;
   private address: string | null;
+  /** -1: asked of the socket when first wanted, as the address. */
   private port: number;
 
   /** address null: asked of the socket when first wanted. */
@@ -72,7 +73,7 @@ class TcpConnection implements Connection {
   }
 
   get remotePort(): number {
-    if (this.address === null) this.readPeer();
+    if (this.port < 0) this.port = this.socket?.remotePort ?? 0;
     return this.port;
   }
 
@@ -163,7 +164,6 @@ class TcpConnection implements Connection {
     const socket = this.socket;
     const text = socket === null ? undefined : (socket.remoteAddress as string | undefined);
     if (text === undefined) return (this.address = "");
-    this.port = socket!.remotePort;
     return (this.address = text.startsWith("::ffff:") && text.includes(".") ? text.slice(7) : text);
   }
 }
@@ -243,6 +243,7 @@ class TcpNet implements Net {
   }
 
   adopt(fd: number, port: number, accept: (connection: Connection) => ConnectionEvents): Listening {
+    if (this.options.keepAliveMs > 0 && port !== 0) keepAliveByListener(fd, this.options.keepAliveMs);
     return new TcpListening(this, fd, port, accept);
   }
 
@@ -255,6 +256,18 @@ class TcpNet implements Net {
     return connection;
   }
 }
+
+/** Accepted sockets inherit these: set once here they cost no system call a connection (Bun's setKeepAlive makes four). */
+function keepAliveByListener(fd: number, idleMs: number): void {
+  setIntOption(fd, platform.solSocket, platform.soKeepAlive, 1);
+  setIntOption(fd, IPPROTO_TCP, platform.tcpKeepIdle, Math.max(1, Math.round(idleMs / 1000)));
+  setIntOption(fd, IPPROTO_TCP, platform.tcpKeepInterval, keepAliveIntervalSeconds);
+  setIntOption(fd, IPPROTO_TCP, platform.tcpKeepCount, keepAliveProbes);
+}
+
+const IPPROTO_TCP = 6;
+const keepAliveIntervalSeconds = 10;
+const keepAliveProbes = 6;
 
 const EINPROGRESS = process.platform === "darwin" ? 36 : 115;
 
@@ -331,9 +344,8 @@ function acceptedHandlers(net: TcpNet): RawHandlers<SocketData> {
   return {
     open(socket) {
       const listening = socket.data as TcpListening;
-      const connection = new TcpConnection(net, socket, listening.peerAddress, 0);
+      const connection = new TcpConnection(net, socket, listening.peerAddress, listening.peerAddress === null ? -1 : 0);
       socket.data = connection;
-      if (net.options.keepAliveMs > 0) socket.setKeepAlive(true, net.options.keepAliveMs);
       const events = listening.accept(connection);
       if (connection.unheard) events.onClose(Cause.Aborted);
       else if (connection.state === State.Open) connection.events = events;
