@@ -1,5 +1,6 @@
 // Byte work that the hot path does all the time: copying, numbers and Latin-1 text into a growable scratch buffer.
-// Measured on Bun 1.4.5: a byte loop costs 0.5 ns a byte, Buffer.copy 20 ns flat up to 400 bytes, set(subarray()) 50 ns.
+// Measured on Bun 1.4.5: a byte loop costs 0.5 ns a byte, Buffer.copy 20 ns flat up to 400 bytes, set(subarray()) 50
+// ns.
 
 const nativeCopy = Buffer.prototype.copy as (
   this: Uint8Array,

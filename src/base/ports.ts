@@ -47,32 +47,40 @@ export type Cause = (typeof Cause)[keyof typeof Cause];
 export interface Connection {
   /** Who hears of this connection's events; may be swapped at any time (an upgrade turns a codec into a tunnel). */
   events: ConnectionEvents;
-  /** The peer's address as text, an IPv4-mapped IPv6 address as IPv4; "unix:" for unix sockets; "" if it is already gone. */
+  /**
+   * The peer's address as text, an IPv4-mapped IPv6 address as IPv4; "unix:" for unix sockets; "" if it is already
+   * gone.
+   */
   readonly remoteAddress: string;
   readonly remotePort: number;
   /** True from onOpen to onClose. */
   readonly isOpen: boolean;
   /**
-   * Offers bytes[start, end) to the kernel. Returns how many were accepted: the rest is the caller's, to be offered again
-   * after onDrain. -1 when the connection is closed. The bytes are not kept.
+   * Offers bytes[start, end) to the kernel. Returns how many were accepted: the rest is the caller's, to be offered
+   * again after onDrain. -1 when the connection is closed. The bytes are not kept.
    */
   write(bytes: Uint8Array, start: number, end: number): number;
   /**
-   * Reads what has already arrived, at once and into the caller's memory, instead of waiting for onData: for long bodies, where
-   * the copy that onData brings costs more than the call. Returns the number of bytes; 0 when there is nothing now, the end has
-   * come (onFinish or onClose will tell) or the connection is paused. Only to be called from within onData.
+   * Reads what has already arrived, at once and into the caller's memory, instead of waiting for onData: for long
+   * bodies, where the copy that onData brings costs more than the call. Returns the number of bytes; 0 when there is
+   * nothing now, the end has come (onFinish or onClose will tell) or the connection is paused. Only to be called from
+   * within onData.
    */
   read(into: Uint8Array, max: number): number;
-  /** Accepted bytes that the peer has not acknowledged yet; -1 = not known. For judging progress, not for every request. */
+  /**
+   * Accepted bytes that the peer has not acknowledged yet; -1 = not known. For judging progress, not for every request.
+   */
   unsent(): number;
   /** Stops onData until resume(). A paused connection does not hear the peer's FIN. */
   pause(): void;
   resume(): void;
-  /** Half-close: sends FIN after everything accepted so far; reading goes on. The peer's FIN then closes: onClose(None). */
+  /**
+   * Half-close: sends FIN after everything accepted so far; reading goes on. The peer's FIN then closes: onClose(None).
+   */
   finish(): void;
   /**
-   * Closes both ways: what was accepted is still delivered, but unread input makes the peer see a reset. Calls onClose(None)
-   * before it returns.
+   * Closes both ways: what was accepted is still delivered, but unread input makes the peer see a reset. Calls
+   * onClose(None) before it returns.
    */
   close(): void;
   /** Closes at once with a reset; also gives up a connect under way. Calls onClose(Aborted) before it returns. */
@@ -112,7 +120,9 @@ export interface Listening {
 }
 
 export interface Net {
-  /** Starts accepting on an inherited, bound and listening descriptor. accept returns the events of a new connection. */
+  /**
+   * Starts accepting on an inherited, bound and listening descriptor. accept returns the events of a new connection.
+   */
   adopt(fd: number, port: number, accept: (connection: Connection) => ConnectionEvents): Listening;
   /** Begins a connect. Success is events.onOpen, failure events.onClose; never both, never before connect() returns. */
   connect(target: Target, events: ConnectionEvents): Connection;

@@ -1,6 +1,6 @@
-// A hashed timer wheel for deadlines that are moved far more often than they fire (every request moves several). Moving a
-// deadline later only stores a number; the slot is looked at when its old bucket comes round and then put where it belongs.
-// It reads no clock and starts no timer: whoever owns it calls advance() about every TICK_MS.
+// A hashed timer wheel for deadlines that are moved far more often than they fire (every request moves several). Moving
+// a deadline later only stores a number; the slot is looked at when its old bucket comes round and then put where it
+// belongs. It reads no clock and starts no timer: whoever owns it calls advance() about every TICK_MS.
 
 /** Length of a tick in milliseconds: deadlines fire up to this much late, never early. */
 export const TICK_MS = 100;

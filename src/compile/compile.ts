@@ -1,5 +1,6 @@
-// Plan -> Generation: resolves names to objects, prepares what requests will need, and takes over from the previous generation
-// every pool whose settings and endpoints are the same, with its balancer's position and its queue. It touches nothing live.
+// Plan -> Generation: resolves names to objects, prepares what requests will need, and takes over from the previous
+// generation every pool whose settings and endpoints are the same, with its balancer's position and its queue. It
+// touches nothing live.
 
 import { parseCidr } from "../base/ip.ts";
 import type { Target } from "../base/ports.ts";

@@ -1,5 +1,6 @@
-// Keeps the client connections of one worker below what its descriptor limit allows: at EMFILE an accepting socket spins, and no
-// endpoint could be connected to either. At the bound all listeners stop accepting; clients wait in the kernel's queue.
+// Keeps the client connections of one worker below what its descriptor limit allows: at EMFILE an accepting socket
+// spins, and no endpoint could be connected to either. At the bound all listeners stop accepting; clients wait in the
+// kernel's queue.
 
 /** Something that can stop accepting. */
 export interface Gated {

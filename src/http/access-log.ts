@@ -1,5 +1,6 @@
-// One line per request, written into a scratch buffer byte by byte and handed to the sink, which never blocks. Formats are
-// templates compiled to a list of parts. Fields are cut so that a line stays below the limit; control bytes are escaped.
+// One line per request, written into a scratch buffer byte by byte and handed to the sink, which never blocks. Formats
+// are templates compiled to a list of parts. Fields are cut so that a line stays below the limit; control bytes are
+// escaped.
 
 import { Scratch } from "../base/bytes.ts";
 import { causeWord, type Failure, formatTermination } from "../base/failure.ts";

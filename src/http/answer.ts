@@ -1,5 +1,5 @@
-// Responses of our own: errors, short and without a word about what is behind us. They are built as HTTP/1.1 text, read back by
-// the parser and sent like any other response, so that every protocol frames them in its own way.
+// Responses of our own: errors, short and without a word about what is behind us. They are built as HTTP/1.1 text, read
+// back by the parser and sent like any other response, so that every protocol frames them in its own way.
 
 import { Scratch } from "../base/bytes.ts";
 import type { ServerStream } from "../codec/stream.ts";

@@ -1,5 +1,5 @@
-// Everything one worker serves with: its listeners, its connections to endpoints, the generation in force. The supervisor's
-// messages end here as a handful of calls.
+// Everything one worker serves with: its listeners, its connections to endpoints, the generation in force. The
+// supervisor's messages end here as a handful of calls.
 
 import type { Env, LineSink } from "../base/ports.ts";
 import { Connector } from "../pool/connector.ts";
@@ -81,8 +81,8 @@ export class DataPlane {
   }
 
   /**
-   * Stops accepting on the sockets a listener has, closes its idle connections, the others after their response. If the name is
-   * in the generation in force, it starts anew with the sockets that are adopted next.
+   * Stops accepting on the sockets a listener has, closes its idle connections, the others after their response. If the
+   * name is in the generation in force, it starts anew with the sockets that are adopted next.
    */
   release(name: string): void {
     const listener = this.listeners.get(name);
@@ -142,7 +142,9 @@ export class DataPlane {
     return this.accessLogs.log;
   }
 
-  /** Waiting exchanges move to the pool that took their pool's place; connections nobody can use any more are closed. */
+  /**
+   * Waiting exchanges move to the pool that took their pool's place; connections nobody can use any more are closed.
+   */
   private replacePools(previous: Generation, generation: Generation): void {
     const targets = new Map<number, string>();
     for (const runtime of generation.pools.values()) {

@@ -1,5 +1,5 @@
-// The fields that tell an endpoint about the client: X-Forwarded-*, X-Real-IP, X-Request-Id. What a client claims about itself is
-// believed only from trusted proxies; everybody else's claims are dropped, Forwarded (RFC 7239) with them.
+// The fields that tell an endpoint about the client: X-Forwarded-*, X-Real-IP, X-Request-Id. What a client claims about
+// itself is believed only from trusted proxies; everybody else's claims are dropped, Forwarded (RFC 7239) with them.
 
 import { Scratch, latin1Text } from "../base/bytes.ts";
 import { cidrContains, parseIp, type Cidr } from "../base/ip.ts";
@@ -98,8 +98,8 @@ function isTrusted(facts: ForwardedFacts, address: string): boolean {
 }
 
 /**
- * The client's address: the peer's, or behind trusted proxies the last address of X-Forwarded-For that is not itself a trusted
- * proxy. An unreadable entry ends the search at the address before it.
+ * The client's address: the peer's, or behind trusted proxies the last address of X-Forwarded-For that is not itself a
+ * trusted proxy. An unreadable entry ends the search at the address before it.
  */
 export function clientAddress(client: ServerStream, head: Head, facts: ForwardedFacts): string {
   const peer = client.connection.remoteAddress;
@@ -121,8 +121,8 @@ export function clientAddress(client: ServerStream, head: Head, facts: Forwarded
 }
 
 /**
- * Appends the forwarded fields to `added` and marks the client's own ones that they replace. id = the words of the request id to
- * use if the client brought none; returns true if it was used.
+ * Appends the forwarded fields to `added` and marks the client's own ones that they replace. id = the words of the
+ * request id to use if the client brought none; returns true if it was used.
  */
 export function addForwarded(
   added: Scratch,

@@ -1,5 +1,5 @@
-// What a worker serves by: one immutable Generation made from a Plan. Requests hold the generation they began under; a switch
-// replaces the reference and nothing else.
+// What a worker serves by: one immutable Generation made from a Plan. Requests hold the generation they began under; a
+// switch replaces the reference and nothing else.
 
 import type { Cidr } from "../base/ip.ts";
 import type { ClientTimeouts } from "../codec/h1-client.ts";

@@ -1,5 +1,6 @@
-// One listener in one worker: accepts connections up to its limit, gives them their codec, hands requests to exchanges, and is
-// the host those codecs ask for limits and deadlines. It lives as long as the listener's name; its plan changes with generations.
+// One listener in one worker: accepts connections up to its limit, gives them their codec, hands requests to exchanges,
+// and is the host those codecs ask for limits and deadlines. It lives as long as the listener's name; its plan changes
+// with generations.
 
 import { causeOf, type Failure, failure, FailureCause, Phase, ruleOf, sideOf, Side } from "../base/failure.ts";
 import type { Cidr } from "../base/ip.ts";

@@ -1,4 +1,5 @@
-// A pool as requests see it: the picker with its columns, and the queue of exchanges that wait because every endpoint is full.
+// A pool as requests see it: the picker with its columns, and the queue of exchanges that wait because every endpoint
+// is full.
 
 import type { Clock } from "../base/ports.ts";
 import { TICK_MS, type TimerOwner, type TimerWheel } from "../base/timer-wheel.ts";

@@ -1,5 +1,6 @@
-// The one Config type: what every front end produces, the validator checks and the compiler reads. Everything is resolved:
-// durations are milliseconds, sizes bytes, defaults filled in, lists never undefined. Plain data: it travels as JSON.
+// The one Config type: what every front end produces, the validator checks and the compiler reads. Everything is
+// resolved: durations are milliseconds, sizes bytes, defaults filled in, lists never undefined. Plain data: it travels
+// as JSON.
 
 /** "Off" or "unlimited" for a duration or size. JSON has no Infinity. */
 export const OFF = 0;

@@ -1,4 +1,5 @@
-// What is wrong with a configuration, where, and how to mend it. Front ends and validator produce these; commands print them.
+// What is wrong with a configuration, where, and how to mend it. Front ends and validator produce these; commands print
+// them.
 
 export interface Position {
   readonly file: string;

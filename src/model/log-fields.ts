@@ -1,5 +1,5 @@
-// The placeholders an access-log template may use, in the order of their numbers. The validator checks templates against this
-// list; the log writer implements it.
+// The placeholders an access-log template may use, in the order of their numbers. The validator checks templates
+// against this list; the log writer implements it.
 
 export const accessLogFields = [
   "time", // ISO 8601, UTC, milliseconds; when the request ended

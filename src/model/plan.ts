@@ -1,5 +1,6 @@
-// What the supervisor sends to its workers: a numbered, validated configuration together with the rows of the shared columns
-// that its listeners and endpoints occupy, and the addresses that host names resolved to. Plain data: it travels as JSON.
+// What the supervisor sends to its workers: a numbered, validated configuration together with the rows of the shared
+// columns that its listeners and endpoints occupy, and the addresses that host names resolved to. Plain data: it
+// travels as JSON.
 
 import type { Config } from "./config.ts";
 

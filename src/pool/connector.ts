@@ -1,5 +1,5 @@
-// Opens connections to endpoints and keeps the idle ones, per row of the shared columns, last used first. One per worker: it
-// outlives configurations, so that a reload costs no kept connection. It knows nothing of pools or requests.
+// Opens connections to endpoints and keeps the idle ones, per row of the shared columns, last used first. One per
+// worker: it outlives configurations, so that a reload costs no kept connection. It knows nothing of pools or requests.
 
 import type { Clock, Net, Target } from "../base/ports.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";

@@ -1,5 +1,5 @@
-// One of three endpoints dies under load: killed, and separately frozen. No request fails that could be retried safely; all of
-// these are GETs, so none may fail at all. The count is printed.
+// One of three endpoints dies under load: killed, and separately frozen. No request fails that could be retried safely;
+// all of these are GETs, so none may fail at all. The count is printed.
 
 import { expect, test } from "bun:test";
 import { lacks } from "../support/needs.ts";

@@ -1,5 +1,5 @@
-// A reload closes nothing that it does not concern: a hundred of them under load, beside idle keep-alive connections and open
-// WebSockets, fail no request and close none of those.
+// A reload closes nothing that it does not concern: a hundred of them under load, beside idle keep-alive connections
+// and open WebSockets, fail no request and close none of those.
 
 import { expect, test } from "bun:test";
 import { lacks } from "../support/needs.ts";

@@ -43,7 +43,8 @@ pools:
   console.log(`worker back after ${(performance.now() - killedAt).toFixed(0)} ms`);
   expect(pids).toContain(survivor!);
 
-  // Its queue was kept: every new connection is served, by either of them, and the dead endpoint is still known to be dead.
+  // Its queue was kept: every new connection is served, by either of them, and the dead endpoint is still known to be
+  // dead.
   for (let i = 0; i < 50; i++) expect((await request(address, { path: "/ok" })).status).toBe(200);
   const metrics = await sluice.metrics();
   expect(metrics.sum("sluice_requests_total", { listener: "web" })).toBe(100);
