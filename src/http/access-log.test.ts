@@ -1,3 +1,5 @@
+// Lines of the access log in every format: fields, escapes, the bound on their length.
+
 import { describe, expect, test } from "bun:test";
 import { latin1Text } from "../base/bytes.ts";
 import { failure, FailureCause, Phase, Side } from "../base/failure.ts";
@@ -106,7 +108,9 @@ describe("access log", () => {
   });
 
   test("a line never exceeds its limit", () => {
-    const long = `GET /${'"'.repeat(20000)} HTTP/1.1\nHost: ${"h".repeat(3000)}\nUser-Agent: ${'"'.repeat(9000)}\nReferer: ${"r".repeat(9000)}`;
+    const request = `GET /${'"'.repeat(20000)} HTTP/1.1`;
+    const host = `Host: ${"h".repeat(3000)}`;
+    const long = `${request}\n${host}\nUser-Agent: ${'"'.repeat(9000)}\nReferer: ${"r".repeat(9000)}`;
     for (const format of ["json", "combined"] as const) {
       const text = line(format, "", finished(long));
       expect(text.length).toBeLessThanOrEqual(logLineBytesMax);

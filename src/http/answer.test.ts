@@ -1,3 +1,5 @@
+// Our own responses: framed, dated, JSON for those who ask for it, and never a word about endpoints.
+
 import { expect, test } from "bun:test";
 import { Method } from "../wire/head.ts";
 import { acceptsJson, answer } from "./answer.ts";

@@ -1,3 +1,5 @@
+// What endpoints are told of the client: made for strangers, kept and appended to for trusted proxies.
+
 import { describe, expect, test } from "bun:test";
 import { Scratch } from "../base/bytes.ts";
 import { parseCidr } from "../base/ip.ts";
@@ -27,7 +29,8 @@ describe("forwarded fields", () => {
   test("claims of an untrusted client are dropped, in any case and number", () => {
     const sent = forward(
       "GET / HTTP/1.1\nHost: h\nx-forwarded-for: 1.1.1.1\nX-FORWARDED-FOR: 2.2.2.2\nX-Forwarded-Proto: https\n" +
-        "X-Forwarded-Host: evil\nX-Forwarded-Port: 1\nX-Real-IP: 3.3.3.3\nForwarded: for=4.4.4.4\nForwarded: for=5.5.5.5",
+        "X-Forwarded-Host: evil\nX-Forwarded-Port: 1\nX-Real-IP: 3.3.3.3\n" +
+        "Forwarded: for=4.4.4.4\nForwarded: for=5.5.5.5",
       "192.0.2.9",
       nobody,
     );
@@ -37,7 +40,8 @@ describe("forwarded fields", () => {
 
   test("a trusted proxy's claims are kept and its own address appended", () => {
     const sent = forward(
-      "GET / HTTP/1.1\nHost: h\nX-Forwarded-For: 198.51.100.7\nX-Forwarded-For: 10.1.1.1\nX-Forwarded-Proto: https\nX-Forwarded-Host: a.example",
+      "GET / HTTP/1.1\nHost: h\nX-Forwarded-For: 198.51.100.7\nX-Forwarded-For: 10.1.1.1\n" +
+        "X-Forwarded-Proto: https\nX-Forwarded-Host: a.example",
       "10.2.2.2",
       tens,
     );

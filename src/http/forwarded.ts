@@ -164,7 +164,8 @@ function addHost(added: Scratch, head: Head): void {
 function peerBlock(client: ServerStream, facts: ForwardedFacts): Uint8Array {
   const peer = client.connection.remoteAddress;
   const block = latin1(
-    `X-Forwarded-For: ${peer}\r\nX-Real-IP: ${peer}\r\nX-Forwarded-Proto: ${facts.scheme}\r\nX-Forwarded-Port: ${client.localPort}\r\n`,
+    `X-Forwarded-For: ${peer}\r\nX-Real-IP: ${peer}\r\n` +
+      `X-Forwarded-Proto: ${facts.scheme}\r\nX-Forwarded-Port: ${client.localPort}\r\n`,
   );
   client.memo = block;
   return block;

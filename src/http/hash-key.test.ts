@@ -1,3 +1,5 @@
+// What is hashed for each kind of key, and that a request without the key has no hash.
+
 import { expect, test } from "bun:test";
 import { hashText } from "../base/hash.ts";
 import { hashOf } from "./hash-key.ts";

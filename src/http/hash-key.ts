@@ -1,6 +1,6 @@
-// From a request to the 32-bit hash that a hashing balancer wants: of the client address, the path, a header, a cookie or a query
-// argument. A request without the key hashes to NO_KEY, and hashing balancers then take turns (balance/balancer.ts): one
-// endpoint for all of them would be a hot spot.
+// From a request to the 32-bit hash that a hashing balancer wants: of the client address, the path, a header, a cookie
+// or a query argument. A request without the key hashes to NO_KEY, and hashing balancers then take turns
+// (balance/balancer.ts): one endpoint for all of them would be a hot spot.
 
 import { hashBytes, hashText } from "../base/hash.ts";
 import type { HashKey } from "../model/config.ts";

@@ -1,3 +1,5 @@
+// The verdict on every kind of failure, for safe and unsafe methods, first and second attempts.
+
 import { describe, expect, test } from "bun:test";
 import { failure, FailureCause, Phase, Side } from "../base/failure.ts";
 import { retriesMax } from "../base/limits.ts";

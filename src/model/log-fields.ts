@@ -53,7 +53,8 @@ export function parseLogTemplate(template: string): {
 export const combinedTemplate = '{client} - - [{timeLocal}] "{request}" {status} {bytesSent} "{referer}" "{userAgent}"';
 
 export const jsonTemplate =
-  '{"time":"{time}","client":"{client}","method":"{method}","host":"{host}","target":"{target}","protocol":"{protocol}",' +
+  '{"time":"{time}","client":"{client}","method":"{method}","host":"{host}","target":"{target}",' +
+  '"protocol":"{protocol}",' +
   '"status":{status},"bytesReceived":{bytesReceived},"bytesSent":{bytesSent},"durationMs":{durationMs},' +
   '"queueMs":{queueMs},"connectMs":{connectMs},"responseMs":{responseMs},"listener":"{listener}","pool":"{pool}",' +
   '"endpoint":"{endpoint}","attempts":{attempts},"termination":"{termination}","cause":"{cause}",' +

@@ -20,8 +20,11 @@ listeners:
 pools:
   app:
     balance: round-robin
-    endpoints: [ { id: a, address: "${a.address}" }, { id: b, address: "${b.address}" }, { id: c, address: "${c.address}" } ]
-    health: { protocol: http, path: /health, interval: 500ms, timeout: 300ms, unhealthyThreshold: 2, healthyThreshold: 1 }
+    endpoints:
+      - { id: a, address: "${a.address}" }
+      - { id: b, address: "${b.address}" }
+      - { id: c, address: "${c.address}" }
+    health: { path: /health, interval: 500ms, timeout: 300ms, unhealthyThreshold: 2, healthyThreshold: 1 }
 `);
   const url = `http://${sluice.address("web")}/ok`;
   using load = startLoad({ url, connections: 32, seconds: 5 });

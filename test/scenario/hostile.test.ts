@@ -17,7 +17,8 @@ function yaml(endpoints: readonly string[], more = ""): string {
   return `
 workers: 1
 accessLog: off
-listeners: { web: { bind: "127.0.0.1:0", protocol: http, routes: [ { forward: app, timeouts: { response: 2s } } ], timeouts: { requestHead: 3s } } }
+listeners:
+  web: { bind: "127.0.0.1:0", routes: [ { forward: app, timeouts: { response: 2s } } ], timeouts: { requestHead: 3s } }
 pools: { app: { balance: round-robin, endpoints: [${endpoints.map((e) => `"${e}"`).join(", ")}] ${more} } }
 `;
 }
