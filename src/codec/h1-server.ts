@@ -431,8 +431,10 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   done(): void {
     this.sink = null;
     if (this.state >= State.Lingering) return;
-    if (!this.requestDone && !this.discardRest()) this.closeAfter = true;
-    if (this.discarding) return;
+    if (!this.requestDone) {
+      if (this.discardRest()) return; // done() comes again behind the rest; perhaps it has, and the next request has begun
+      this.closeAfter = true;
+    }
     if (this.pending !== null) {
       this.state = State.Flushing;
       return;
