@@ -1,5 +1,6 @@
-// One request and its response: chooses an endpoint, relays both bodies with back-pressure, moves on after a safe failure, and
-// accounts for everything at the end. It knows streams, not protocols. Objects are pooled: begin() … finish(), then reused.
+// One request and its response: chooses an endpoint, relays both bodies with back-pressure, moves on after a safe
+// failure, and accounts for everything at the end. It knows streams, not protocols. Objects are pooled: begin() …
+// finish(), then reused.
 
 import { Scratch } from "../base/bytes.ts";
 import { type Failure, failure, FailureCause, phaseOf, Phase, ruleOf, sideOf, Side } from "../base/failure.ts";

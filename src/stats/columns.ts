@@ -1,7 +1,9 @@
-// The layout of the memory that supervisor and workers share: endpoint state, counters per worker, one epoch number. It only
-// lays typed arrays over a buffer it is given (sys/ maps the file; tests pass a plain one). Untouched pages of the file cost nothing.
+// The layout of the memory that supervisor and workers share: endpoint state, counters per worker, one epoch number. It
+// only lays typed arrays over a buffer it is given (sys/ maps the file; tests pass a plain one). Untouched pages of the
+// file cost nothing.
 //
-// Who writes what: "S" the supervisor alone, "A" anybody with Atomics, "R" anybody, racy by intent, "W" each worker its own row.
+// Who writes what: "S" the supervisor alone, "A" anybody with Atomics, "R" anybody, racy by intent, "W" each worker its
+// own row.
 
 import { endpointRowsMax, listenersMax, workersMax } from "../base/limits.ts";
 
@@ -104,7 +106,9 @@ export interface Columns {
   readonly upSinceMs: Float64Array;
   /** Decayed average latency in microseconds (R). */
   readonly latencyUs: Float64Array;
-  /** Monotonic ms of the last sample of the average, and of the first: a short history weighs its samples evenly (R). */
+  /**
+   * Monotonic ms of the last sample of the average, and of the first: a short history weighs its samples evenly (R).
+   */
   readonly latencyAtMs: Float64Array;
   readonly latencySinceMs: Float64Array;
   // Single-writer counters (W).

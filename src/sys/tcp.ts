@@ -257,7 +257,9 @@ class TcpNet implements Net {
   }
 }
 
-/** Accepted sockets inherit these: set once here they cost no system call a connection (Bun's setKeepAlive makes four). */
+/**
+ * Accepted sockets inherit these: set once here they cost no system call a connection (Bun's setKeepAlive makes four).
+ */
 function keepAliveByListener(fd: number, idleMs: number): void {
   setIntOption(fd, platform.solSocket, platform.soKeepAlive, 1);
   setIntOption(fd, IPPROTO_TCP, platform.tcpKeepIdle, Math.max(1, Math.round(idleMs / 1000)));
