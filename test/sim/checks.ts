@@ -1,0 +1,101 @@
+// What must hold at every moment of a run, and what must be left when it is over: nothing.
+
+import { EC, LC, WC } from "../../src/stats/columns.ts";
+import type { SimSocket } from "./sim-socket.ts";
+import type { World } from "./world.ts";
+
+/** What the proxy's side of a connection may be holding, by the names of its fields. */
+interface Holder {
+  readonly pending?: Uint8Array | null;
+  readonly pendingAt?: number;
+  readonly stash?: Uint8Array | null;
+  readonly stashAt?: number;
+  readonly headBuffer?: { readonly length: number } | null;
+}
+
+const headBytesMax = 16 * 1024;
+/** What one turn of reading into lent memory may bring. */
+const lentBytes = 128 * 1024;
+
+function heldBy(socket: SimSocket): number {
+  const { pending, pendingAt, stash, stashAt, headBuffer } = socket.events as Holder;
+  return (
+    (pending?.length ?? 0) -
+    (pending ? (pendingAt ?? 0) : 0) +
+    (stash?.length ?? 0) -
+    (stash ? (stashAt ?? 0) : 0) +
+    (headBuffer?.length ?? 0)
+  );
+}
+
+/** After each call of the proxy (socket = whose), and at each tick (null). */
+export function checkAlways(world: World, socket: SimSocket | null): void {
+  if (socket !== null) {
+    checkHeld(world, socket);
+    return;
+  }
+  const { columns, trace, layout } = world;
+  for (const open of world.kernel.open) checkHeld(world, open);
+  for (let row = 0; row < columns.size.endpoints; row++) {
+    if (columns.active[row]! < 0) trace.fail("active", `row ${row}: ${columns.active[row]} requests in progress`);
+  }
+  for (const { row, max, site } of layout.members()) {
+    // A lowered limit binds new requests only; limits here never change while an endpoint is a member.
+    if (max !== 0 && columns.active[row]! > max) {
+      trace.fail("active", `${site.name}: ${columns.active[row]} requests in progress, at most ${max} allowed`);
+    }
+  }
+}
+
+/** A few pieces of what one read brings, and a head: nothing that grows with a body. */
+function checkHeld(world: World, socket: SimSocket): void {
+  const held = heldBy(socket);
+  if (held > world.heldMax) world.heldMax = held;
+  const { readMax } = world.weather.net;
+  const max = 3 * readMax + 2 * headBytesMax + (readMax > headBytesMax ? lentBytes : 0);
+  if (held > max) world.trace.fail("memory", `${socket.label} holds ${held} bytes, more than ${max}`);
+}
+
+/** Is everything over? */
+export function isQuiet(world: World): boolean {
+  if (world.kernel.open.size > 0) return false;
+  const { workers, columns } = world;
+  return workers.every(
+    ({ context, timers }) => timers.size === 0 && columns.worker(context.worker)[WC.exchanges] === 0,
+  );
+}
+
+/** The end of a run. */
+export function checkQuiet(world: World): void {
+  const { trace, ledger, kernel, columns, workers } = world;
+  for (const request of ledger.all()) {
+    if (request.sentAtMs !== 0 && request.outcome === "open" && request.excuse === 0) {
+      trace.fail("stuck", `${request.name} was neither answered nor refused`);
+    }
+  }
+  for (const socket of kernel.open) trace.fail("leak", `${socket.label} is still open`);
+  for (const { plane, timers, generation, context } of workers) {
+    const { worker } = context;
+    const gauge = (what: string, value: number | undefined): void => {
+      if (value !== 0) trace.fail("gauge", `worker ${worker}: ${what} is ${value}`);
+    };
+    gauge("exchanges", columns.worker(worker)[WC.exchanges]);
+    gauge("openConnections", plane.openConnections);
+    for (let row = 0; row < columns.size.listeners; row++) {
+      const counters = columns.listener(worker, row);
+      for (const name of ["open", "tunnels", "queued"] as const) gauge(`listener ${row}: ${name}`, counters[LC[name]]);
+    }
+    for (let row = 0; row < columns.size.endpoints; row++) {
+      const counters = columns.endpoint(worker, row);
+      for (const name of ["idle", "activeOwn"] as const) gauge(`endpoint ${row}: ${name}`, counters[EC[name]]);
+    }
+    gauge("timers", timers.size);
+    const oldest = plane.oldestGeneration;
+    if (oldest !== generation?.number)
+      trace.fail("generation", `worker ${worker}: generation ${oldest} is not retired`);
+  }
+  for (let row = 0; row < columns.size.endpoints; row++) {
+    if (columns.active[row] !== 0) trace.fail("active", `row ${row}: ${columns.active[row]} requests never released`);
+  }
+  kernel.checkFrozen();
+}

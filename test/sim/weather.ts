@@ -1,0 +1,182 @@
+// What kind of run a seed gives: how rough endpoints, clients, operators and the network are. A few named profiles, so that in
+// some runs nothing may go wrong at all, and in others everything does.
+
+import type { Dice } from "./dice.ts";
+import type { NetMood } from "./kernel.ts";
+
+export interface Deadlines {
+  readonly requestHeadMs: number;
+  readonly idleMs: number;
+  readonly bodyMs: number;
+  readonly writeMs: number;
+  readonly connectMs: number;
+  readonly sendMs: number;
+  readonly responseMs: number;
+  /** 0 = none. */
+  readonly totalMs: number;
+  readonly tunnelMs: number;
+  readonly queueMs: number;
+  readonly keepAliveMs: number;
+}
+
+/** Shares are probabilities from 0 to 1, counts are for the whole run. */
+export interface Weather {
+  readonly profile: string;
+  readonly workers: number;
+  readonly seconds: number;
+  readonly connections: number;
+  /** Every pool keeps two endpoints that are always there, with unlimited room. */
+  readonly solid: boolean;
+  /** Responses that go wrong. */
+  readonly faults: number;
+  /** Connections that an endpoint closes without announcement after a response. */
+  readonly idleCloses: number;
+  /** Client connections that misbehave. */
+  readonly rude: number;
+  /** Client connections that send what no request is. */
+  readonly malformed: number;
+  /** Pieces of anything that come with a pause. */
+  readonly slow: number;
+  readonly upgrades: number;
+  readonly early: number;
+  readonly reloads: number;
+  /** Changes of health, operator's words and weights. */
+  readonly flips: number;
+  readonly deaths: number;
+  /** Endpoints with a limit on requests in progress. */
+  readonly limited: boolean;
+  readonly bodyMax: number;
+  /** Limit on request bodies; 0 = none. */
+  readonly bodyLimit: number;
+  readonly requestsPerConnection: number;
+  readonly trusted: boolean;
+  readonly via: boolean;
+  /** The run ends with a drain while requests are under way. */
+  readonly drains: boolean;
+  readonly deadlines: Deadlines;
+  readonly net: NetMood;
+}
+
+type Rough = Pick<
+  Weather,
+  "profile" | "solid" | "faults" | "idleCloses" | "rude" | "malformed" | "reloads" | "flips" | "deaths"
+> & {
+  readonly limited: boolean;
+  readonly total: boolean;
+};
+
+const clear: Rough = {
+  profile: "calm",
+  solid: true,
+  faults: 0,
+  idleCloses: 0,
+  rude: 0,
+  malformed: 0,
+  reloads: 0,
+  flips: 0,
+  deaths: 0,
+  limited: false,
+  total: false,
+};
+
+const profiles: readonly (readonly [number, Rough])[] = [
+  [2, clear],
+  [2, { ...clear, profile: "reload", reloads: 12, flips: 10 }],
+  [2, { ...clear, profile: "idle-races", idleCloses: 0.5, reloads: 2 }],
+  [3, { ...clear, profile: "endpoints", faults: 0.2, idleCloses: 0.2, reloads: 2, flips: 5, deaths: 4 }],
+  [2, { ...clear, profile: "clients", rude: 0.5, malformed: 0.2, reloads: 1 }],
+  [
+    2,
+    {
+      ...clear,
+      profile: "scarce",
+      solid: false,
+      limited: true,
+      faults: 0.05,
+      flips: 10,
+      deaths: 2,
+      total: true,
+      reloads: 4,
+    },
+  ],
+  [
+    4,
+    {
+      profile: "storm",
+      solid: false,
+      faults: 0.2,
+      idleCloses: 0.2,
+      rude: 0.25,
+      malformed: 0.1,
+      reloads: 6,
+      flips: 12,
+      deaths: 6,
+      limited: true,
+      total: true,
+    },
+  ],
+];
+
+function deadlinesOf(dice: Dice, total: boolean): Deadlines {
+  const ms = (low: number, high: number): number => Math.round(dice.real(low, high));
+  return {
+    requestHeadMs: ms(500, 2000),
+    idleMs: ms(400, 2500),
+    bodyMs: ms(500, 2000),
+    writeMs: ms(500, 2000),
+    connectMs: ms(300, 1200),
+    sendMs: ms(500, 2000),
+    responseMs: ms(500, 2000),
+    totalMs: total && dice.chance(0.5) ? ms(800, 4000) : 0,
+    tunnelMs: ms(600, 2500),
+    queueMs: ms(200, 1500),
+    keepAliveMs: ms(300, 3000),
+  };
+}
+
+function netOf(dice: Dice): NetMood {
+  return {
+    latencyMaxMs: dice.pick([0.5, 3, 15]),
+    windowMin: dice.pick([512, 4096, 16384]),
+    windowMax: dice.pick([2048, 65536, 600_000]) + 16384,
+    readMax: dice.pick([700, 4096, 65_536, 524_288]),
+    whole: dice.pick([0.5, 0.9, 1]),
+    partial: dice.pick([0, 0.1, 0.5]),
+    spuriousDrain: dice.pick([0, 0.1]),
+    flushOnReset: dice.pick([0, 0.5, 1]),
+  };
+}
+
+/** profile "" = by chance. */
+export function weatherOf(dice: Dice, profile: string): Weather {
+  const chosen = dice.weighted(profiles);
+  const rough = profiles.find(([, { profile: name }]) => name === profile)?.[1] ?? chosen;
+  return {
+    profile: rough.profile,
+    workers: dice.chance(0.25) ? 2 : 1,
+    seconds: dice.whole(2, 5),
+    connections: dice.whole(6, 30),
+    solid: rough.solid,
+    faults: rough.faults,
+    idleCloses: rough.idleCloses,
+    rude: rough.rude,
+    malformed: rough.malformed,
+    slow: dice.pick([0, 0.05, 0.3]),
+    upgrades: dice.pick([0, 0.05, 0.2]),
+    early: dice.pick([0, 0.1, 0.3]),
+    reloads: dice.whole(0, rough.reloads),
+    flips: dice.whole(0, rough.flips),
+    deaths: dice.whole(0, rough.deaths),
+    limited: rough.limited,
+    bodyMax: dice.pick([300, 5000, 5000, 60_000, 60_000, 800_000]),
+    bodyLimit: dice.chance(0.15) ? 3000 : 0,
+    requestsPerConnection: dice.chance(0.2) ? dice.whole(1, 5) : 0,
+    trusted: dice.chance(0.2),
+    via: dice.chance(0.2),
+    drains: dice.chance(0.3),
+    deadlines: deadlinesOf(dice, rough.total),
+    net: netOf(dice),
+  };
+}
+
+export const profileNames: readonly string[] = profiles.map(([, { profile }]) => profile);
