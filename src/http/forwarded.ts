@@ -160,12 +160,12 @@ function addHost(added: Scratch, head: Head): void {
   added.putAll(crlf);
 }
 
-/** The lines that are the same for every request of a connection; kept with it. */
+/** The lines that are the same for every request of a connection; kept with it. A unix socket has no port to tell. */
 function peerBlock(client: ServerStream, facts: ForwardedFacts): Uint8Array {
   const peer = client.connection.remoteAddress;
+  const port = client.localPort === 0 ? "" : `X-Forwarded-Port: ${client.localPort}\r\n`;
   const block = latin1(
-    `X-Forwarded-For: ${peer}\r\nX-Real-IP: ${peer}\r\n` +
-      `X-Forwarded-Proto: ${facts.scheme}\r\nX-Forwarded-Port: ${client.localPort}\r\n`,
+    `X-Forwarded-For: ${peer}\r\nX-Real-IP: ${peer}\r\nX-Forwarded-Proto: ${facts.scheme}\r\n${port}`,
   );
   client.memo = block;
   return block;
@@ -198,7 +198,7 @@ function addTrusted(added: Scratch, client: ServerStream, head: Head, facts: For
     added.putText(facts.scheme);
     added.putAll(crlf);
   }
-  if (found[Name.XForwardedPort]! < 0) {
+  if (found[Name.XForwardedPort]! < 0 && client.localPort !== 0) {
     added.putAll(portName);
     added.putDecimal(client.localPort);
     added.putAll(crlf);

@@ -277,7 +277,7 @@ export function requestBytes(address: string, options: RequestOptions = {}): Buf
   const lines = [`${options.method ?? "GET"} ${options.path ?? "/ok"} HTTP/1.1`, ...(options.headers ?? [])];
   const has = (name: string): boolean => lines.some((line) => line.toLowerCase().startsWith(`${name}:`));
   const body = Buffer.from(options.body ?? "");
-  if (!has("host")) lines.splice(1, 0, `Host: ${address}`);
+  if (!has("host")) lines.splice(1, 0, `Host: ${address.startsWith("unix:") ? "localhost" : address}`);
   if (options.body !== undefined && !has("content-length") && !has("transfer-encoding")) {
     lines.push(`Content-Length: ${body.length}`);
   }

@@ -12,7 +12,7 @@ import { waitFor, within } from "./wait.ts";
 /** What the program writes into the file named by SLUICE_READY_FILE once every worker accepts connections. */
 export interface ReadyReport {
   readonly event: "ready";
-  /** "127.0.0.1:PORT", or null without an admin listener. */
+  /** "127.0.0.1:PORT" or "unix:/path", or null without an admin listener. */
   readonly admin: string | null;
   /** Real addresses by listener name, in the order of its bind list. */
   readonly listeners: Readonly<Record<string, readonly string[]>>;
@@ -137,7 +137,9 @@ type AdminCalls = Pick<Sluice, "address" | "ports" | "admin" | "metrics" | "stat
 function adminCalls(ready: ReadyReport, writeConfig: (text: string) => void): AdminCalls {
   const admin = async (path: string, init: RequestInit = {}): Promise<AdminAnswer> => {
     if (ready.admin === null) throw new Error("there is no admin listener");
-    const response = await fetch(`http://${ready.admin}${path}`, { keepalive: false, ...init });
+    const unix = ready.admin.startsWith("unix:") ? { unix: ready.admin.slice(5) } : {};
+    const host = "unix" in unix ? "localhost" : ready.admin;
+    const response = await fetch(`http://${host}${path}`, { keepalive: false, ...unix, ...init });
     const text = await response.text();
     return { status: response.status, text, json: <T>() => JSON.parse(text) as T };
   };
