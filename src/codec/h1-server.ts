@@ -373,8 +373,9 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
       else this.chunkedOut = true;
     }
     // An early answer: if the rest of the request will not be read, the client should know (RFC 9110 10.1.1, RFC 9112
-    // 9.6).
-    if ((last || more) && !this.requestDone && !this.worthReading) this.closeAfter = true;
+    // 9.6). A client that still waits for 100 may now send its body or not: only the close tells its end.
+    const unread = (last || more) && !this.worthReading;
+    if (!this.requestDone && (unread || this.awaitsContinue)) this.closeAfter = true;
     if (this.host.draining) this.closeAfter = true;
     let says: ConnectionSays = ConnectionSays.Nothing;
     if (head.status === 101) says = ConnectionSays.Upgrade;
@@ -432,7 +433,8 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     this.sink = null;
     if (this.state >= State.Lingering) return;
     if (!this.requestDone) {
-      if (this.discardRest()) return; // done() comes again behind the rest; perhaps it has, and the next request has begun
+      // done() comes again behind the rest; perhaps it has, and the next request has begun
+      if (this.discardRest()) return;
       this.closeAfter = true;
     }
     if (this.pending !== null) {
