@@ -86,6 +86,8 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   private requestDone = false;
   private keepable = false;
   private peerFinished = false;
+  /** The connection ended while the end of the response was held: how; the held bytes still go out. */
+  private brokenBy: Failure = 0;
 
   constructor(owner: ClientOwner, member: number, timeouts: ClientTimeouts, sink: UpstreamSink) {
     this.owner = owner;
@@ -154,8 +156,8 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
         this.fail(failure(Side.Endpoint, this.sendPhase(), FailureCause.Reset, this.reused));
         break;
       case State.Body:
-        if (this.bodyLeft !== BODY_UNTIL_CLOSE) {
-          this.fail(failure(Side.Endpoint, Phase.ResponseBody, FailureCause.Reset, this.reused));
+        if (this.bodyLeft !== BODY_UNTIL_CLOSE || this.brokenBy !== 0) {
+          this.fail(this.brokenBy || failure(Side.Endpoint, Phase.ResponseBody, FailureCause.Reset, this.reused));
           break;
         }
         this.responseReceived();
@@ -189,10 +191,23 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
       if (this.state === (State.Done as State)) this.shut();
       return;
     }
+    if (this.state === State.Body && this.stash !== null) {
+      this.outlive(cause === Cause.None ? 0 : f);
+      return;
+    }
     const sink = this.state === State.Idle || this.state === State.Done ? null : this.sink;
     this.shut();
     if (sink !== null) sink.onReset(f);
     uncork();
+  }
+
+  /** The connection is gone, but what had arrived of the response waits for the client: perhaps it is all of it. */
+  private outlive(f: Failure): void {
+    this.peerFinished = true;
+    this.keepable = false;
+    this.brokenBy = f;
+    this.pending = null;
+    this.owner.timers.clear(this.timer);
   }
 
   onDeadline(_slot: number, _nowMs: number): void {
@@ -253,17 +268,23 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   }
 
   sendData(bytes: Uint8Array, start: number, end: number, last: boolean): Flow {
-    // answered early: the rest is not wanted
-    if (this.state !== State.Waiting && this.state !== State.Body) return Flow.Go;
+    if (!this.wantsRequest) return Flow.Go;
     if (last) this.requestDone = true;
     const ownChunks = this.chunkedOut && !this.rawOut;
     return this.sent(ownChunks ? sendChunk(this, bytes, start, end, last) : sendBody(this, bytes, start, end, none));
   }
 
   sendTrailers(head: Head): Flow {
-    if (this.state !== State.Waiting && this.state !== State.Body) return Flow.Go;
+    if (!this.wantsRequest) return Flow.Go;
     this.requestDone = true;
     return this.sent(sendTrailerSection(this, head, this.rawOut));
+  }
+
+  /** Not when it was answered early, or has outlived its connection: the rest is dropped. */
+  private get wantsRequest(): boolean {
+    return (
+      this.state === State.Waiting || (this.state === State.Body && (!this.peerFinished || this.connection.isOpen))
+    );
   }
 
   takesRawChunks(): boolean {
