@@ -444,12 +444,9 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     this.finishExchange();
   }
 
-  /**
-   * A short rest of a request body is worth reading to keep the connection; but one that waits for a 100 may never
-   * come.
-   */
+  /** A short rest of a request body is worth reading to keep the connection. */
   private get worthReading(): boolean {
-    return this.state === State.Body && !this.awaitsContinue && this.bodyLeft <= lingerBytesMax;
+    return this.state === State.Body && this.bodyLeft <= lingerBytesMax;
   }
 
   private discardRest(): boolean {
