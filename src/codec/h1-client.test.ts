@@ -346,6 +346,61 @@ describe("endings by the endpoint", () => {
   });
 });
 
+describe("a connection that ends while the end of the response is held", () => {
+  const held = (response: string): ClientRig => {
+    const rig = ClientRig.asking();
+    rig.sink.also = (what) => {
+      if (what === "head") rig.client.pause();
+    };
+    rig.connection.receive(response);
+    return rig;
+  };
+  for (const cause of [Cause.None, Cause.Reset] as const) {
+    test(`cause ${cause}: a whole response is still delivered`, () => {
+      for (const response of [
+        ok("hello"),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nT: 1\r\n\r\n",
+      ]) {
+        const rig = held(response);
+        rig.connection.break(cause);
+        rig.time.pass(10 * clientTimeouts.responseMs);
+        expect([rig.sink.body, rig.sink.resets, rig.gone]).toEqual(["", [], 0]);
+        rig.client.resume();
+        expect([rig.sink.body, rig.sink.ends, rig.sink.resets, rig.client.isReusable]).toEqual(["hello", 1, [], false]);
+        rig.client.close();
+        expect([rig.gone, rig.timers.size]).toEqual([1, 0]);
+      }
+    });
+    test(`cause ${cause}: one that is not whole fails when that is clear`, () => {
+      const rig = held("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello");
+      rig.connection.break(cause);
+      rig.client.resume();
+      expect([rig.sink.body, rig.sink.ends, rig.gone]).toEqual(["hello", 0, 1]);
+      expect(rig.sink.resets).toEqual(["Endpoint ResponseBody reset"]);
+    });
+  }
+  test("until close: whole after an orderly end only", () => {
+    for (const [cause, ends] of [
+      [Cause.None, 1],
+      [Cause.Reset, 0],
+    ] as const) {
+      const rig = held("HTTP/1.1 200 OK\r\n\r\nhello");
+      rig.connection.break(cause);
+      rig.client.resume();
+      expect([rig.sink.body, rig.sink.ends, rig.sink.resets.length]).toEqual(["hello", ends, 1 - ends]);
+    }
+  });
+  test("a request still under way is dropped, and giving up leaves nothing behind", () => {
+    const rig = ClientRig.asking(post("Content-Length: 5"));
+    rig.sink.also = () => rig.client.pause();
+    rig.connection.receive(ok("hello"));
+    rig.connection.break();
+    expect(data(rig, "hello", true)).toBe(Flow.Go);
+    rig.client.reset(0);
+    expect([rig.gone, rig.timers.size, rig.sink.resets]).toEqual([1, 0, []]);
+  });
+});
+
 describe("deadlines", () => {
   test("connect", () => {
     const rig = new ClientRig();

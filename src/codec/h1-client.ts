@@ -17,6 +17,7 @@ import { bulkBytes, bulkReadsMax, hold, type Inlet, lent, takeHeld, updateSocket
 import { begin, discardCork, flush, noteUnsent, type Outlet, peerReads } from "./outlet.ts";
 import { send, sendBody, takePending, uncork } from "./outlet.ts";
 import { type Detached, Flow, type HttpStream, type UpstreamSink } from "./stream.ts";
+import { connectCause, unconnected } from "./unconnected.ts";
 
 /** Milliseconds; 0 = no deadline. */
 export interface ClientTimeouts {
@@ -63,6 +64,8 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   bytesIn = 0;
   /** Requests begun on this connection. */
   requests = 0;
+  /** Where it leads, in numbers of the owner; -1 = nowhere that counts. */
+  place = -1;
   // Links of the owner's list of idle connections.
   idleNext: H1Client | null = null;
   idlePrevious: H1Client | null = null;
@@ -590,25 +593,4 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     else if (this.state === State.Body && !this.readPaused) this.setDeadline(this.timeouts.responseMs);
     else if (this.state === State.Waiting || this.state === State.Body) this.owner.timers.clear(this.timer);
   }
-}
-
-const unconnected: Connection = {
-  events: {} as ConnectionEvents,
-  remoteAddress: "",
-  remotePort: 0,
-  isOpen: false,
-  write: () => -1,
-  read: () => 0,
-  unsent: () => -1,
-  pause() {},
-  resume() {},
-  finish() {},
-  close() {},
-  abort() {},
-};
-
-function connectCause(cause: Cause): FailureCause {
-  if (cause === Cause.TimedOut) return FailureCause.Timeout;
-  if (cause === Cause.NoResources) return FailureCause.Resources;
-  return FailureCause.Refused;
 }

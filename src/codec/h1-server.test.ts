@@ -32,7 +32,7 @@ describe("requests in order", () => {
     expect(rig.lines).toEqual(["GET /1", "GET /2"]);
   });
 
-  test("pipelined requests are answered one after the other; the rest waits, the socket stopped (RFC 9112 9.3.2)", () => {
+  test("RFC 9112 9.3.2: pipelined requests are answered one after the other; the rest waits, the socket too", () => {
     const rig = rigWith(get("/1") + get("/2") + get("/3"));
     expect(rig.lines).toEqual(["GET /1"]);
     expect(rig.connection.paused).toBe(true);

@@ -7,7 +7,7 @@ import type { Rng } from "../base/ports.ts";
 import { seededRng } from "../base/seeded-rng.ts";
 import { decodeReference } from "../wire/h1/chunked-kit.ts";
 import { latin1 } from "../wire/h1/tables.ts";
-import { ClientRig, FakeConnection, Relay, ServerRig } from "./test-kit.ts";
+import { ClientRig, FakeConnection, relay, ServerRig } from "./test-kit.ts";
 
 /** One request and its response, as the two peers mean them. */
 interface Script {
@@ -113,7 +113,7 @@ function run(rng: Rng, raw: boolean): number {
       endpoints.push(current);
     }
     current.answered = false;
-    new Relay(request, current.rig, `${request.line} HTTP/1.1\r\n${request.fields}\r\n`, raw);
+    relay(request, current.rig, `${request.line} HTTP/1.1\r\n${request.fields}\r\n`, raw);
   };
   const pieces = randomPieces(scripts.map((script) => script.request).join(""), rng);
   for (let turn = 0; turn < 20_000 && !(fromServer !== "" && !server.connection.isOpen); turn++) {

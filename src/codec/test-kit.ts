@@ -377,58 +377,48 @@ export class ClientRig implements ClientOwner {
 }
 
 /** Joins a server's request to a client codec with back-pressure, as an exchange does. */
-export class Relay {
-  readonly upstream: ClientRig;
-  private readonly request: SeenRequest;
-
-  constructor(request: SeenRequest, upstream: ClientRig, requestText: string, raw: boolean) {
-    this.request = request;
-    this.upstream = upstream;
-    const { stream } = request;
-    const { client } = upstream;
-    const toEndpoint: HttpStreamSink = {
-      onHead() {},
-      onData: (bytes, start, end, last) => {
-        if (client.sendData(bytes, start, end, last) === Flow.Pause && !last) stream.pause();
-      },
-      onTrailers: (head) => void client.sendTrailers(head),
-      onDrain: () => client.resume(),
-      onReset: (f) => client.reset(f),
-    };
-    const toClient: UpstreamSink = {
-      onReady() {},
-      onHead: (head, last, more) => {
-        const flow = stream.sendHead(head, nothing, last, more);
-        if (head.status < 200) return;
-        if (last) this.finish();
-        else {
-          if (raw) client.forward(stream);
-          if (flow === Flow.Pause) client.pause();
-        }
-      },
-      onData: (bytes, start, end, last) => {
-        const flow = stream.sendData(bytes, start, end, last);
-        if (last) this.finish();
-        else if (flow === Flow.Pause) client.pause();
-      },
-      onTrailers: (head) => {
-        stream.sendTrailers(head);
-        this.finish();
-      },
-      onDrain: () => stream.resume(),
-      onReset: (f) => stream.reset(f),
-    };
-    stream.sink = toEndpoint;
-    client.assign(toClient, clientTimeouts);
-    const head = requestHead(requestText);
-    const flow = client.sendHead(head, nothing, request.last, false);
-    if (raw) stream.forward(client);
-    if (flow === Flow.Pause && !request.last) stream.pause();
-  }
-
-  private finish(): void {
-    if (this.upstream.client.isReusable) this.upstream.client.park(10_000);
-    else this.upstream.client.close();
-    this.request.stream.done();
-  }
+export function relay(request: SeenRequest, upstream: ClientRig, requestText: string, raw: boolean): void {
+  const { stream } = request;
+  const { client } = upstream;
+  const finish = (): void => {
+    if (client.isReusable) client.park(10_000);
+    else client.close();
+    stream.done();
+  };
+  stream.sink = {
+    onHead() {},
+    onData: (bytes, start, end, last) => {
+      if (client.sendData(bytes, start, end, last) === Flow.Pause && !last) stream.pause();
+    },
+    onTrailers: (head) => void client.sendTrailers(head),
+    onDrain: () => client.resume(),
+    onReset: (f) => client.reset(f),
+  } satisfies HttpStreamSink;
+  const toClient: UpstreamSink = {
+    onReady() {},
+    onHead: (head, last, more) => {
+      const flow = stream.sendHead(head, nothing, last, more);
+      if (head.status < 200) return;
+      if (last) finish();
+      else {
+        if (raw) client.forward(stream);
+        if (flow === Flow.Pause) client.pause();
+      }
+    },
+    onData: (bytes, start, end, last) => {
+      const flow = stream.sendData(bytes, start, end, last);
+      if (last) finish();
+      else if (flow === Flow.Pause) client.pause();
+    },
+    onTrailers: (head) => {
+      stream.sendTrailers(head);
+      finish();
+    },
+    onDrain: () => stream.resume(),
+    onReset: (f) => stream.reset(f),
+  };
+  client.assign(toClient, clientTimeouts);
+  const flow = client.sendHead(requestHead(requestText), nothing, request.last, false);
+  if (raw) stream.forward(client);
+  if (flow === Flow.Pause && !request.last) stream.pause();
 }
