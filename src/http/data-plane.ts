@@ -1,7 +1,7 @@
 // Everything one worker serves with: its listeners, its connections to endpoints, the generation in force. The
 // supervisor's messages end here as a handful of calls.
 
-import type { Env, LineSink } from "../base/ports.ts";
+import type { Env, LineSink, Target } from "../base/ports.ts";
 import { Connector } from "../pool/connector.ts";
 import type { Columns } from "../stats/columns.ts";
 import { AccessLog } from "./access-log.ts";
@@ -69,6 +69,7 @@ export class DataPlane {
       if (!generation.listeners.has(name)) this.release(name);
     }
     for (const listener of this.listeners.values()) listener.accessLog = this.accessLogOf(generation);
+    this.placeEndpoints(previous, generation);
     if (previous !== null) this.replacePools(previous, generation);
     this.retireOld();
   }
@@ -102,8 +103,9 @@ export class DataPlane {
       runtime.pool.members.forEach((member, index) => {
         const ip = resolved[member.row];
         if (ip === undefined || member.target?.ip === ip || (ip === null && member.target === null)) return;
-        runtime.pool.setTarget(index, ip === null ? null : { ip, port: member.config.port, unixPath: null });
-        this.connector.closeIdle(member.row);
+        const target = ip === null ? null : { ip, port: member.config.port, unixPath: null };
+        runtime.pool.setTarget(index, target);
+        this.connector.setTarget(member.row, target);
       });
     }
   }
@@ -142,22 +144,20 @@ export class DataPlane {
     return this.accessLogs.log;
   }
 
-  /**
-   * Waiting exchanges move to the pool that took their pool's place; connections nobody can use any more are closed.
-   */
+  /** Waiting exchanges move to the pool that took their pool's place. */
   private replacePools(previous: Generation, generation: Generation): void {
-    const targets = new Map<number, string>();
-    for (const runtime of generation.pools.values()) {
-      for (const member of runtime.pool.members) targets.set(member.row, targetKey(member.target));
-    }
     for (const old of previous.pools.values()) {
       const successor = generation.pools.get(old.name);
-      if (successor === old) continue;
-      if (successor !== undefined) old.moveWaiting(successor);
-      for (const member of old.pool.members) {
-        if (targets.get(member.row) !== targetKey(member.target)) this.connector.closeIdle(member.row);
-      }
+      if (successor !== undefined && successor !== old) old.moveWaiting(successor);
     }
+  }
+
+  /** Tells the connector which rows lead where; kept connections that nobody can use any more are closed. */
+  private placeEndpoints(previous: Generation | null, generation: Generation): void {
+    const now = new Map<number, Target | null>();
+    for (const { pool } of previous?.pools.values() ?? []) for (const { row } of pool.members) now.set(row, null);
+    for (const { pool } of generation.pools.values()) for (const { row, target } of pool.members) now.set(row, target);
+    for (const [row, target] of now) this.connector.setTarget(row, target);
   }
 
   private retireOld(): void {
@@ -169,10 +169,4 @@ export class DataPlane {
   private forgetEmpty(): void {
     if (this.leaving.length > 0) this.leaving = this.leaving.filter((listener) => listener.open > 0);
   }
-}
-
-function targetKey(
-  target: { readonly ip: string; readonly port: number; readonly unixPath: string | null } | null,
-): string {
-  return target === null ? "" : `${target.unixPath ?? ""}|${target.ip}|${target.port}`;
 }

@@ -16,6 +16,10 @@ export class Connector implements ClientOwner {
   private readonly worker: number;
   private readonly heads: (H1Client | null)[] = [];
   private readonly counters: (Float64Array | null)[] = [];
+  /** Where each row leads, and a number for it that no other place of any row ever had. */
+  private readonly targets: (string | undefined)[] = [];
+  private readonly places: (number | undefined)[] = [];
+  private lastPlace = 0;
   private openCount = 0;
 
   constructor(net: Net, clock: Clock, timers: TimerWheel, columns: Columns, worker: number) {
@@ -44,6 +48,18 @@ export class Connector implements ClientOwner {
     return counters;
   }
 
+  /**
+   * Says where a row leads from now on; null = nowhere. Connections to another place are of no more use: idle ones
+   * close now, the others after their exchange, so that none ever serves whoever has the row next.
+   */
+  setTarget(row: number, target: Target | null): void {
+    const key = target === null ? undefined : keyOf(target);
+    if (this.targets[row] === key) return;
+    this.targets[row] = key;
+    this.places[row] = ++this.lastPlace;
+    this.closeIdle(row);
+  }
+
   /** An idle connection to the endpoint, or null. */
   take(row: number, sink: UpstreamSink, timeouts: ClientTimeouts): H1Client | null {
     const client = this.heads[row];
@@ -59,6 +75,8 @@ export class Connector implements ClientOwner {
     const counters = this.countersOf(row);
     counters[EC.connects]!++;
     const client = new H1Client(this, row, timeouts, sink);
+    // A request that began under an older configuration may still connect to where the row led then.
+    if (this.targets[row] === keyOf(target)) client.place = this.places[row]!;
     this.openCount++;
     client.connection = this.net.connect(target, client);
     return client;
@@ -70,6 +88,7 @@ export class Connector implements ClientOwner {
     const counters = this.countersOf(row);
     if (
       !client.isReusable ||
+      client.place !== this.places[row] ||
       counters[EC.idle]! >= keepAlive.connections ||
       (keepAlive.requests !== 0 && client.requests >= keepAlive.requests)
     ) {
@@ -85,8 +104,7 @@ export class Connector implements ClientOwner {
     counters[EC.idle]!++;
   }
 
-  /** Closes the idle connections of a row: its endpoint is gone or has moved. */
-  closeIdle(row: number): void {
+  private closeIdle(row: number): void {
     for (let client = this.heads[row] ?? null; client !== null; client = this.heads[row] ?? null) client.close();
   }
 
@@ -114,4 +132,8 @@ export class Connector implements ClientOwner {
     client.isLinked = false;
     this.counters[row]![EC.idle]!--;
   }
+}
+
+function keyOf({ ip, port, unixPath }: Target): string {
+  return `${unixPath ?? ""}|${ip}|${port}`;
 }

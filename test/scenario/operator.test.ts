@@ -168,18 +168,3 @@ test("sluice drain and sluice ready do the same", async () => {
   expect(wrong.stderr).toContain('there is no endpoint "c"');
   expect((await command("ready", "app")).code).toBe(2);
 });
-
-test("sluice drain --wait returns when the endpoint is idle, or when the time is over", async () => {
-  using client = await holdAtB();
-  const late = await command("drain", "--wait", "--timeout", "100ms", "app/b/1");
-  expect([late.code, late.stderr]).toEqual([1, "sluice drain: app/b/1 still has 1 request in progress\n"]);
-  const newest = async (): Promise<number> => (await events(sluice, "endpoint set")).at(-1)!.id;
-  const before = await newest();
-  const waiting = command("drain", "--wait", "app/b/1");
-  await waitFor(async () => (await newest()) > before, { what: "the command to have asked" });
-  held.release();
-  expect((await client.read()).status).toBe(200);
-  const { code, stdout } = await waiting;
-  expect(code).toBe(0);
-  expect(stdout).toEndWith("app/b/1 is idle\n");
-});
