@@ -402,6 +402,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   }
 
   onClientTrailers(head: Head): void {
+    this.bodyBegun = true; // also if there was nothing before them
     if (this.upstream !== null) this.upstream.sendTrailers(head);
   }
 
