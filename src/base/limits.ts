@@ -78,6 +78,12 @@ export const lingerBytesMax = limit(
   "bytes",
   "how much a closing client connection may still send",
 );
+export const pausedBytesMax = limit(
+  "pausedBytesMax",
+  1024 * 1024,
+  "bytes",
+  "what a connection may still bring after it was stopped; only a reset brings more, and it ends there",
+);
 export const exchangesMax = limit(
   "exchangesMax",
   65536,

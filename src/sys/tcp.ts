@@ -3,6 +3,7 @@
 // are allowed everywhere: who reads FIN may still write. It knows no protocol and keeps no deadline; those are the
 // caller's.
 
+import { pausedBytesMax } from "../base/limits.ts";
 import { Cause } from "../base/ports.ts";
 import type { Connection, ConnectionEvents, Listening, Net, Target } from "../base/ports.ts";
 import { connectByName, connectOnFd, listenOnFd } from "./bun-hidden.ts";
@@ -48,6 +49,8 @@ class TcpConnection implements Connection {
   readonly net: TcpNet;
   state: State;
   paused: boolean;
+  /** Bytes that came while paused; see overruns(). */
+  private unwanted: number;
   finished: boolean;
   /** Ended before accept() had returned the events to tell. */
   unheard: boolean;
@@ -62,6 +65,7 @@ class TcpConnection implements Connection {
     this.net = net;
     this.state = socket === null ? State.Connecting : State.Open;
     this.paused = false;
+    this.unwanted = 0;
     this.finished = false;
     this.unheard = false;
     this.address = address;
@@ -108,6 +112,7 @@ class TcpConnection implements Connection {
   resume(): void {
     if (!this.paused || this.state === State.Closed) return;
     this.paused = false;
+    this.unwanted = 0;
     if (this.state === State.Open) this.socket!.resume();
   }
 
@@ -130,6 +135,20 @@ class TcpConnection implements Connection {
     // First, so that the close handler, which runs within terminate(), finds nothing left to tell.
     this.endedByUs(Cause.Aborted);
     socket?.terminate();
+  }
+
+  /**
+   * A paused socket brings nothing, with one exception: when the peer resets, Bun reads out whatever had arrived by then,
+   * and the kernel's buffer may have grown to tens of megabytes. They would all be held, so the end is told early. True if
+   * the bytes at hand are not to be passed on.
+   */
+  overruns(length: number): boolean {
+    this.unwanted += length;
+    if (this.unwanted <= pausedBytesMax) return false;
+    const socket = this.socket;
+    this.ended(Cause.Reset);
+    socket?.terminate();
+    return true;
   }
 
   /** The connect is through. */
@@ -353,7 +372,9 @@ function acceptedHandlers(net: TcpNet): RawHandlers<SocketData> {
       else if (connection.state === State.Open) connection.events = events;
     },
     data(socket, bytes) {
-      (socket.data as TcpConnection).events.onData(bytes);
+      const connection = socket.data as TcpConnection;
+      if (connection.paused && connection.overruns(bytes.length)) return;
+      connection.events.onData(bytes);
     },
     drain(socket) {
       (socket.data as TcpConnection).events.onDrain();
@@ -382,6 +403,7 @@ function outgoingHandlers(net: TcpNet): RawHandlers<SocketData> {
     data(socket, bytes) {
       const connection = socket.data as TcpConnection;
       if (connection.state === State.Connecting) connection.established();
+      if (connection.paused && connection.overruns(bytes.length)) return;
       connection.events.onData(bytes);
     },
     drain(socket) {
