@@ -75,10 +75,15 @@ export class DataPlane {
   }
 
   /** Starts accepting on a bound socket, which belongs to the listener from now on. */
-  adopt(name: string, fd: number, port: number): void {
+  adopt(name: string, fd: number, port: number, key = ""): void {
     const listener = this.listeners.get(name);
     if (listener === undefined) throw new Error(`no listener "${name}" in generation ${this.current?.number ?? 0}`);
-    listener.addSocket(this.context.env.net.adopt(fd, port, listener.acceptOn(port)));
+    listener.addSocket(this.context.env.net.adopt(fd, port, listener.acceptOn(port)), key);
+  }
+
+  /** Stops accepting on one socket, by the key it was adopted with; its connections stay. */
+  giveBack(name: string, key: string): void {
+    this.listeners.get(name)?.removeSocket(key);
   }
 
   /**

@@ -55,7 +55,7 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
   viaLine: Uint8Array | null = null;
   readonly tunnels = new Set<Exchange>();
   private readonly connections = new Set<ServerStream>();
-  private readonly sockets: Listening[] = [];
+  private sockets: { readonly key: string; readonly socket: Listening }[] = [];
   private readonly rng: Rng;
   private readonly gate: AcceptGate;
   private paused = false;
@@ -102,9 +102,15 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
   // ---- connections
 
   /** Adds a socket that accepts for this listener with acceptOn(). */
-  addSocket(socket: Listening): void {
-    this.sockets.push(socket);
+  addSocket(socket: Listening, key: string): void {
+    this.sockets.push({ key, socket });
     if (this.paused) socket.pause();
+  }
+
+  /** Closes a socket that was added under this key. */
+  removeSocket(key: string): void {
+    for (const each of this.sockets) if (each.key === key) each.socket.close();
+    this.sockets = this.sockets.filter((each) => each.key !== key);
   }
 
   /** What a socket bound to this port calls for each connection. */
@@ -145,7 +151,7 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
     const full = this.openCount >= this.plan.connectionsMax || this.gate.isShut;
     if (full === this.paused) return;
     this.paused = full;
-    for (const socket of this.sockets) {
+    for (const { socket } of this.sockets) {
       if (full) socket.pause();
       else socket.resume();
     }
@@ -154,8 +160,8 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
   /** No new connections; idle ones close now, the others after their response. */
   drain(): void {
     this.draining = true;
-    for (const socket of this.sockets) socket.close();
-    this.sockets.length = 0;
+    for (const { socket } of this.sockets) socket.close();
+    this.sockets = [];
     this.gate.leave(this);
     for (const connection of [...this.connections]) connection.closeWhenIdle();
   }

@@ -7,7 +7,12 @@ import type { Plan } from "../model/plan.ts";
 export interface Grant {
   readonly listener: string;
   readonly port: number;
+  /** Names the socket when it is to be returned. */
+  readonly key: string;
 }
+
+/** A socket that a worker no longer accepts on. */
+export type Return = Pick<Grant, "listener" | "key">;
 
 export type ToWorker =
   /**
@@ -20,6 +25,8 @@ export type ToWorker =
       readonly grants: readonly Grant[];
       /** Listeners of which this worker must stop accepting on the sockets it has, once the plan is in force. */
       readonly releases: readonly string[];
+      /** Single sockets that are others' business from then on; connections that came through them stay. */
+      readonly returns: readonly Return[];
       readonly logFd: boolean;
     }
   /** Put the prepared plan in force. The answer is "committed". */

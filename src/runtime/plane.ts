@@ -8,7 +8,9 @@ export interface Plane<G> {
   /** The switch. Older generations retire by themselves as their last requests end. */
   apply(generation: G): void;
   /** Starts accepting on a listening socket, which it then owns. The listener is in the generation in force. */
-  adopt(listener: string, fd: number, port: number): void;
+  adopt(listener: string, fd: number, port: number, key?: string): void;
+  /** Stops accepting on one socket, by the key it was adopted with; its connections stay. */
+  giveBack(listener: string, key: string): void;
   /** Stops accepting on all sockets of the listener and closes its idle connections gracefully. */
   release(listener: string): void;
   setResolved(resolved: Plan["resolved"]): void;

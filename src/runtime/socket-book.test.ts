@@ -65,12 +65,16 @@ test("what stays keeps its sockets, what goes is closed only afterwards", () => 
   expect(book.pairings[0]!.bound.fds.join()).toBe(before);
 });
 
-test("more and fewer workers", () => {
+test("more workers need more sockets; with fewer they stay, for clients wait in their queues", () => {
   apply(1, listener("web", "1.1.1.1:80"));
   apply(3, listener("web", "1.1.1.1:80"));
   expect(host.opened).toBe("3x 1.1.1.1:80 shared");
-  apply(2, listener("web", "1.1.1.1:80"));
-  expect(host.opened).toBe("2x 1.1.1.1:80 shared");
+  for (const workers of [2, 1, 3]) {
+    apply(workers, listener("web", "1.1.1.1:80"));
+    expect(host.opened).toBe("3x 1.1.1.1:80 shared");
+  }
+  apply(1);
+  expect(host.opened).toBe("");
 });
 
 test("a proposal that is not applied leaves everything as it was", () => {

@@ -9,7 +9,11 @@ import type { Host } from "./host.ts";
 export interface Bound {
   /** With the real port where the configuration says 0. */
   readonly address: BindAddress;
-  /** By worker. A unix socket has one socket for all: its descriptor stands in every place. */
+  /**
+   * By worker. With fewer workers than before there are more than workers: a listening socket takes the clients that
+   * wait in its queue with it when it is closed. A unix socket has one socket for all: its descriptor stands in every
+   * place.
+   */
   readonly fds: number[];
 }
 
@@ -22,7 +26,6 @@ export interface Pairing {
 
 /** Sockets for a configuration that is about to be applied. */
 export interface SocketProposal {
-  readonly workers: number;
   readonly bounds: ReadonlyMap<string, Bound>;
   readonly pairings: readonly Pairing[];
   /** What was opened for it and must be closed again if it is not applied. */
@@ -64,7 +67,7 @@ export class SocketBook {
       this.closeOpened(opened);
       throw error;
     }
-    return { workers, bounds, pairings, opened };
+    return { bounds, pairings, opened };
   }
 
   /** Closes what propose() opened. */
@@ -79,11 +82,7 @@ export class SocketBook {
     this.current = proposal.pairings;
     return () => {
       const kept = new Set(proposal.bounds.values());
-      for (const bound of before.values()) {
-        if (!kept.has(bound)) this.closeBound(bound);
-        else if (bound.address.unixPath === null)
-          for (const fd of bound.fds.splice(proposal.workers)) this.host.close(fd);
-      }
+      for (const bound of before.values()) if (!kept.has(bound)) this.closeBound(bound);
     };
   }
 

@@ -7,6 +7,7 @@ import type { AdminConfig } from "../model/config.ts";
 import { Admin, columnsBytes, EC, Health, LC, openColumns, WC, type Columns } from "../stats/columns.ts";
 import { FakeHost, FakeWorld, settle, type FakeWorker } from "./fakes.ts";
 import { LevelLog } from "./level-log.ts";
+import type { ToWorker } from "./messages.ts";
 import { Supervisor, type AdminServer } from "./supervisor.ts";
 
 class FakeAdmin implements AdminServer {
@@ -77,9 +78,7 @@ function row(id: string, pool = "users"): number {
   return supervisor.findEndpoint(pool, id)!.row;
 }
 
-const prepares = (
-  worker: FakeWorker,
-): readonly { grants: readonly { listener: string }[]; releases: readonly string[] }[] =>
+const prepares = (worker: FakeWorker): Extract<ToWorker, { kind: "prepare" }>[] =>
   worker.received.filter((message) => message.kind === "prepare");
 
 /** Lets the workers of the machine show signs of life while time passes. */
@@ -223,9 +222,20 @@ describe("reload", () => {
     await settle();
     expect(host.alive.map(({ worker }) => worker)).toEqual([0, 1]);
     expect(host.workers[2]!.kinds).toBe("prepare commit drain");
-    expect(host.opened).toBe("2x 127.0.0.1:80 shared");
+    // The third socket stays, and whoever is left accepts on it.
+    expect(host.opened).toBe("3x 127.0.0.1:80 shared");
+    const [key] = prepares(host.workers[2]!)[0]!.grants.map((grant) => grant.key);
+    for (const worker of host.alive) {
+      expect(prepares(worker).at(-1)).toMatchObject({ grants: [{ listener: "web", key }], returns: [] });
+      expect(worker.fds.at(-1)).toBe(host.workers[2]!.fds[0]);
+    }
+    expect(await reload(`workers: 3\n${base}`)).toBe("");
+    for (const worker of host.alive.slice(0, 2)) {
+      expect(prepares(worker).at(-1)).toMatchObject({ grants: [], returns: [{ listener: "web", key }] });
+    }
+    expect(prepares(host.alive[2]!)).toMatchObject([{ grants: [{ listener: "web", key }], returns: [] }]);
     await pass(20_000);
-    expect(host.alive.length).toBe(2);
+    expect(host.alive.length).toBe(3);
   });
 
   test("a row is used again only when no worker holds the old generation", async () => {

@@ -7,7 +7,7 @@ import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Host, WorkerProcess } from "./host.ts";
 import type { Journal } from "./journal.ts";
-import type { FromWorker, Grant } from "./messages.ts";
+import type { FromWorker, Grant, Return } from "./messages.ts";
 
 /**
  * starting: no plan in force yet; running; draining: told to finish and exit; waiting: crashed, to be started again;
@@ -22,6 +22,7 @@ export interface Delivery {
   /** In the order of the grants; lent for the call. */
   readonly fds: readonly number[];
   readonly releases: readonly string[];
+  readonly returns: readonly Return[];
   /** Descriptor of the access log; null when the worker has it already or writes to standard output. */
   readonly logFd: number | null;
 }
@@ -58,7 +59,7 @@ export class WorkerSlot implements TimerOwner {
   /** The generation in force there; 0 = none. */
   generation = 0;
   oldestGeneration = 0;
-  /** Keys of the listener and address pairs whose sockets it has. */
+  /** Keys of the sockets it has. */
   granted: ReadonlySet<string> = new Set();
   /** Path of the access log whose descriptor it has; "" = none. */
   logPath = "";
@@ -111,10 +112,10 @@ export class WorkerSlot implements TimerOwner {
 
   /** Has the plan compiled there. Resolves with "" or why it was refused; never rejects. */
   prepare(delivery: Delivery): Promise<string> {
-    const { plan, grants, releases, logFd } = delivery;
+    const { plan, grants, releases, returns, logFd } = delivery;
     if (this.oldestGeneration === 0) this.oldestGeneration = plan.generation;
     const fds = logFd === null ? delivery.fds : [...delivery.fds, logFd];
-    const sent = this.process?.send({ kind: "prepare", plan, grants, releases, logFd: logFd !== null }, fds);
+    const sent = this.process?.send({ kind: "prepare", plan, grants, releases, returns, logFd: logFd !== null }, fds);
     return sent === true ? this.expect("prepared") : Promise.resolve(WORKER_ENDED);
   }
 

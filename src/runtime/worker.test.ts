@@ -21,6 +21,9 @@ class FakePlane implements Plane<number> {
   adopt(listener: string, fd: number, port: number): void {
     this.did.push(`adopt ${listener} ${fd} ${port}`);
   }
+  giveBack(listener: string, key: string): void {
+    this.did.push(`give back ${listener} ${key}`);
+  }
   release(listener: string): void {
     this.did.push(`release ${listener}`);
   }
@@ -90,8 +93,8 @@ function prepare(
   releases: string[] = [],
   more: Partial<Config> = {},
 ): void {
-  const grants = listeners.map((listener) => ({ listener, port: 80 }));
-  shell.receive({ kind: "prepare", plan: plan(generation, more), grants, releases, logFd: false });
+  const grants = listeners.map((listener) => ({ listener, port: 80, key: listener }));
+  shell.receive({ kind: "prepare", plan: plan(generation, more), grants, releases, returns: [], logFd: false });
 }
 
 test("says hello with its pid in the columns", () => {
@@ -146,8 +149,9 @@ describe("two phases", () => {
     shell.receive({
       kind: "prepare",
       plan: config,
-      grants: [{ listener: "web", port: 80 }],
+      grants: [{ listener: "web", port: 80, key: "web" }],
       releases: [],
+      returns: [],
       logFd: true,
     });
     shell.receive({ kind: "commit", generation: 1 });

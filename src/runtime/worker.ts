@@ -6,7 +6,7 @@ import type { WorkerContext } from "../http/data-plane.ts";
 import type { Plan } from "../model/plan.ts";
 import { WC } from "../stats/columns.ts";
 import { logLevelOf } from "./level-log.ts";
-import type { FromWorker, Grant, ToWorker } from "./messages.ts";
+import type { FromWorker, Grant, Return, ToWorker } from "./messages.ts";
 import type { Plane, PlaneMaker } from "./plane.ts";
 
 /** What the shell needs of its process. */
@@ -34,6 +34,7 @@ interface Pending<G> {
   readonly grants: readonly Grant[];
   readonly fds: readonly number[];
   readonly releases: readonly string[];
+  readonly returns: readonly Return[];
   readonly logFd: number | null;
 }
 
@@ -115,7 +116,7 @@ export class WorkerShell<G> {
   }
 
   private prepare(message: Extract<ToWorker, { kind: "prepare" }>): void {
-    const { plan, grants, releases } = message;
+    const { plan, grants, releases, returns } = message;
     this.dropPending();
     const wanted = grants.length + (message.logFd ? 1 : 0);
     const fds = this.host.takeDescriptors(wanted);
@@ -124,7 +125,7 @@ export class WorkerShell<G> {
       if (plan.config.user !== null && !this.userChanged) this.host.checkUser(plan.config.user);
       const generation = this.maker.compile(plan, this.current, this.context);
       const logFd = message.logFd ? fds.pop()! : null;
-      this.pending = { generation, plan, grants, fds, releases, logFd };
+      this.pending = { generation, plan, grants, fds, releases, returns, logFd };
     } catch (error) {
       for (const fd of fds) this.host.closeDescriptor(fd);
       const reason = error instanceof Error ? error.message : String(error);
@@ -151,7 +152,8 @@ export class WorkerShell<G> {
       this.host.becomeUser(plan.config.user);
       this.userChanged = true;
     }
-    pending.grants.forEach(({ listener, port }, i) => this.plane.adopt(listener, pending.fds[i]!, port));
+    pending.grants.forEach(({ listener, port, key }, i) => this.plane.adopt(listener, pending.fds[i]!, port, key));
+    for (const { listener, key } of pending.returns) this.plane.giveBack(listener, key);
     this.counters[WC.generation] = generation;
     this.host.send({ kind: "committed", generation });
   }

@@ -8,6 +8,7 @@ import type { Plan } from "../model/plan.ts";
 import { WC, type Columns } from "../stats/columns.ts";
 import type { Host } from "./host.ts";
 import type { Journal } from "./journal.ts";
+import type { Return } from "./messages.ts";
 import type { Pairing } from "./socket-book.ts";
 import { WORKER_ENDED, WorkerSlot, type Delivery } from "./worker-slot.ts";
 
@@ -205,7 +206,7 @@ export class Workforce {
   }
 
   private async commit(slot: WorkerSlot, deployment: Deployment): Promise<void> {
-    const granted = new Set(deployment.pairings.map((pairing) => pairing.key));
+    const granted = new Set(sharesOf(slot.worker, deployment).map(({ key }) => key));
     const { plan, log } = deployment;
     const trouble = await slot.commit(plan.generation, granted, log === null ? "" : log.path);
     if (trouble !== "") return;
@@ -244,21 +245,52 @@ export class Workforce {
   }
 }
 
+/**
+ * A socket of a listener at one of its addresses; the key is the pairing's and its place among the address's sockets.
+ */
+interface Share {
+  readonly key: string;
+  readonly pairing: Pairing;
+  readonly fd: number;
+}
+
+/**
+ * The sockets a worker accepts on: of each address its own, and those beyond the number of workers, which all share.
+ * There are such after a reload that took workers away: closing their sockets would reset the clients that wait there.
+ */
+function sharesOf(worker: number, { pairings, plan }: Deployment): Share[] {
+  return pairings.flatMap((pairing) => {
+    const { fds, address } = pairing.bound;
+    const share = (fd: number, i: number): Share => ({ key: `${pairing.key}\n${i}`, pairing, fd });
+    // A unix socket is one and the same for all.
+    if (address.unixPath !== null) return [share(fds[0]!, 0)];
+    return fds.map(share).filter((_, i) => i === worker || i >= plan.workers);
+  });
+}
+
 /** What a worker needs beyond what it has. A listener that loses one of its addresses has its sockets granted anew. */
 export function deliveryFor(
   slot: Pick<WorkerSlot, "worker" | "granted" | "logPath">,
   deployment: Deployment,
 ): Delivery {
-  const wanted = new Set(deployment.pairings.map((pairing) => pairing.key));
+  const shares = sharesOf(slot.worker, deployment);
+  const mine = new Set(shares.map(({ key }) => key));
+  const pairings = new Set(deployment.pairings.map(({ key }) => key));
   const releases = new Set<string>();
-  for (const key of slot.granted) if (!wanted.has(key)) releases.add(key.slice(0, key.indexOf("\n")));
-  const missing = deployment.pairings.filter(({ key, listener }) => !slot.granted.has(key) || releases.has(listener));
+  const returns: Return[] = [];
+  for (const key of slot.granted) {
+    const listener = key.slice(0, key.indexOf("\n"));
+    if (!pairings.has(key.slice(0, key.lastIndexOf("\n")))) releases.add(listener);
+    else if (!mine.has(key)) returns.push({ listener, key });
+  }
+  const missing = shares.filter(({ key, pairing }) => !slot.granted.has(key) || releases.has(pairing.listener));
   const { log } = deployment;
   return {
     plan: deployment.plan,
-    grants: missing.map(({ listener, bound }) => ({ listener, port: bound.address.port })),
-    fds: missing.map(({ bound }) => bound.fds[slot.worker]!),
+    grants: missing.map(({ key, pairing }) => ({ listener: pairing.listener, port: pairing.bound.address.port, key })),
+    fds: missing.map(({ fd }) => fd),
     releases: [...releases],
+    returns: returns.filter(({ listener }) => !releases.has(listener)),
     logFd: log === null || log.path === slot.logPath ? null : log.fd,
   };
 }
