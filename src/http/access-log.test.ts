@@ -30,13 +30,13 @@ function finished(head: string, over: Partial<Record<keyof Exchange, unknown>> =
     answeredMs: 1200.25,
     status: 200,
     requestBodyBytes: 10,
-    lastIndex: 0,
-    repeats: 0,
-    connectFailures: 1,
+    tunnelBytesSent: 0,
+    attempts: 2,
+    endpointId: "a",
     failure: 0,
     requestIdText: () => "req-1",
     listener: { name: "web", trustedProxies: [], scheme: "http" },
-    pool: { name: "app", pool: { members: [{ config: { id: "a" } }] } },
+    pool: { name: "app" },
     ...over,
   } as unknown as Exchange;
 }

@@ -80,15 +80,15 @@ export class AccessLog {
     entry.client = clientAddress(client, head, x.listener);
     entry.status = x.status;
     entry.bytesReceived = head.end - head.start + x.requestBodyBytes;
-    entry.bytesSent = client.bytesOut - x.clientBytesOutBefore;
+    entry.bytesSent = client.bytesOut - x.clientBytesOutBefore + x.tunnelBytesSent;
     entry.durationMs = now - x.startMs;
     entry.queueMs = x.pickedMs === 0 ? 0 : x.pickedMs - x.startMs;
     entry.connectMs = x.connectedMs === 0 ? 0 : x.connectedMs - x.pickedMs;
     entry.responseMs = x.connectedMs === 0 || x.answeredMs === 0 ? 0 : x.answeredMs - x.connectedMs;
     entry.listener = x.listener.name;
     entry.pool = x.pool === null ? "" : x.pool.name;
-    entry.endpoint = x.pool === null || x.lastIndex < 0 ? "" : x.pool.pool.members[x.lastIndex]!.config.id;
-    entry.attempts = x.lastIndex < 0 ? 0 : 1 + x.repeats + x.connectFailures;
+    entry.endpoint = x.endpointId;
+    entry.attempts = x.attempts;
     entry.failure = x.failure;
     entry.requestId = x.requestIdText();
     this.emit();

@@ -8,7 +8,7 @@ import type { TimerOwner } from "../base/timer-wheel.ts";
 import { markTried, type PickState } from "../balance/balancer.ts";
 import { newPickState, resetPickState } from "../balance/pick-state.ts";
 import type { H1Client } from "../codec/h1-client.ts";
-import { Flow, type HttpStreamSink, type ServerStream, type UpstreamSink } from "../codec/stream.ts";
+import { Flow, type ServerStream, type UpstreamSink } from "../codec/stream.ts";
 import { Tunnel, type TunnelOwner } from "../codec/tunnel.ts";
 import { ALL_FULL, NOBODY } from "../pool/pool.ts";
 import { EC, LC } from "../stats/columns.ts";
@@ -21,6 +21,7 @@ import type { Generation, Route } from "./generation.ts";
 import { hashOf } from "./hash-key.ts";
 import type { Listener } from "./listener.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
+import { RequestSide } from "./request-side.ts";
 import { decideRetry, Retry } from "./retry.ts";
 
 const added = new Scratch(4096);
@@ -54,14 +55,17 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   status = 0;
   requestBodyBytes = 0;
   clientBytesOutBefore = 0;
+  /** What a tunnel carried to the client; the stream does not count it. */
+  tunnelBytesSent = 0;
   /** Words of the request id we made; ownId tells whether it was used. */
   readonly requestId = new Uint32Array(4);
   ownId = false;
   /** Pool that chose the endpoint, and its index there; -1 = none held. */
   pool: PoolRuntime | null = null;
   index = -1;
-  /** The last endpoint tried, kept for the log after its release. */
-  lastIndex = -1;
+  /** How many endpoints were tried, and the id of the last of them. */
+  attempts = 0;
+  endpointId = "";
   repeats = 0;
   connectFailures = 0;
   /** A byte of the request body has been taken from the client: it cannot be replayed. */
@@ -107,7 +111,9 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     this.ownId = false;
     this.pool = null;
     this.index = -1;
-    this.lastIndex = -1;
+    this.attempts = 0;
+    this.endpointId = "";
+    this.tunnelBytesSent = 0;
     this.repeats = 0;
     this.connectFailures = 0;
     this.failure = 0;
@@ -186,9 +192,11 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   private attempt(index: number, head: Head | null, more: boolean): void {
     const { pool } = this.pool!;
     this.index = index;
-    this.lastIndex = index;
     this.pickedMs = this.listener.clock.cachedMs;
     const member = pool.members[index]!;
+    this.queueDeadlineMs = 0; // another wait, after an attempt that failed, has its own
+    this.attempts++;
+    this.endpointId = member.config.id;
     const row = member.row;
     const connector = this.listener.connector;
     const kept = this.freshOnly ? null : connector.take(row, this, this.route!);
@@ -497,6 +505,9 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     const fromClient = client.detach();
     const fromEndpoint = upstream.detach();
     listener.counters[LC.tunnels]!++;
+    // What came behind the request's head is counted again as the tunnel's first bytes.
+    listener.counters[LC.bytesReceived]! += client.takeBytesIn() - (fromClient.received?.length ?? 0);
+    listener.counters[LC.bytesSent]! += client.takeBytesOut();
     this.tunnel = new Tunnel(
       client.connection,
       upstream.connection,
@@ -519,6 +530,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     const client = this.client!;
     this.tunnel = null;
     this.requestBodyBytes = fromClient;
+    this.tunnelBytesSent = fromEndpoint;
     const counters = listener.connector.countersOf(this.pool!.pool.members[this.index]!.row);
     counters[EC.bytesSent]! += fromClient;
     counters[EC.bytesReceived]! += fromEndpoint;
@@ -568,27 +580,3 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
 }
 
 const empty = new Uint8Array(0);
-
-/** The exchange's ear on the client's stream. */
-class RequestSide implements HttpStreamSink {
-  private readonly exchange: Exchange;
-
-  constructor(exchange: Exchange) {
-    this.exchange = exchange;
-  }
-  onHead(): void {
-    // a request has one head, and begin() got it
-  }
-  onData(bytes: Uint8Array, start: number, end: number, last: boolean): void {
-    this.exchange.onClientData(bytes, start, end, last);
-  }
-  onTrailers(head: Head): void {
-    this.exchange.onClientTrailers(head);
-  }
-  onDrain(): void {
-    this.exchange.onClientDrain();
-  }
-  onReset(f: Failure): void {
-    this.exchange.abandon(f);
-  }
-}
