@@ -565,6 +565,23 @@ describe("deadlines", () => {
     expect(rig.refused).toEqual(["Client RequestHead timeout"]);
     expect(rig.connection.sent()).toBe("HTTP/1.1 408 no\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
   });
+  test("an empty line behind a request begins no other: closed without a word, and idle until then", () => {
+    const rig = rigWith(post("Content-Length: 1"), "x");
+    rig.latest.answer("x");
+    rig.connection.receive("\r", "\n");
+    expect(rig.server.isIdle).toBe(true);
+    const drained = rigWith(get("/"));
+    drained.latest.answer("x");
+    drained.connection.receive("\r\n");
+    drained.server.closeWhenIdle();
+    expect(drained.connection.finished).toBe(true);
+    rig.connection.sent();
+    rig.time.pass(timeouts.requestHeadMs);
+    expect([rig.connection.ended, rig.connection.sent(), rig.refused]).toEqual(["close", "", []]);
+    const begun = rigWith("\r\nG");
+    begun.time.pass(timeouts.requestHeadMs);
+    expect(begun.refused).toEqual(["Client RequestHead timeout"]);
+  });
   test("a body may dribble, but not pause", () => {
     const rig = rigWith(post("Content-Length: 9"));
     for (const piece of "hello") {

@@ -89,7 +89,12 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
 
   /** True between two requests, with nothing half received: such a connection may be closed without harm. */
   get isIdle(): boolean {
-    return this.state === State.Idle && this.stash === null && this.headBuffer === null;
+    return this.betweenRequests && this.stash === null;
+  }
+
+  /** Also with an empty line received: some clients send one behind a body, and no request may follow. */
+  private get betweenRequests(): boolean {
+    return this.state === State.Idle || (this.state === State.Head && this.headBuffer!.isBlank);
   }
 
   // ---- receiving
@@ -161,25 +166,16 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   }
 
   onDeadline(_slot: number, _nowMs: number): void {
-    switch (this.state) {
-      case State.Idle:
-      case State.Lingering:
-        this.connection.close();
-        return;
-      case State.Head:
-        this.refuse(failure(Side.Client, Phase.RequestHead, FailureCause.Timeout));
-        uncork();
-        return;
-      default: {
-        if (peerReads(this)) {
-          this.awaitClient();
-          return;
-        }
-        const phase =
-          this.pending !== null ? (this.headSent ? Phase.ResponseBody : Phase.ResponseHead) : Phase.RequestBody;
-        this.fail(failure(Side.Client, phase, FailureCause.Timeout));
-        uncork();
-      }
+    if (this.betweenRequests || this.state === State.Lingering) this.connection.close();
+    else if (this.state === State.Head) {
+      this.refuse(failure(Side.Client, Phase.RequestHead, FailureCause.Timeout));
+      uncork();
+    } else if (peerReads(this)) this.awaitClient();
+    else {
+      const phase =
+        this.pending !== null ? (this.headSent ? Phase.ResponseBody : Phase.ResponseHead) : Phase.RequestBody;
+      this.fail(failure(Side.Client, phase, FailureCause.Timeout));
+      uncork();
     }
   }
 

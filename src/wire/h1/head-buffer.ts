@@ -8,6 +8,11 @@ export class HeadBuffer {
   bytes = new Uint8Array(512);
   length = 0;
 
+  /** True while there is nothing but (the beginning of) one empty line. */
+  get isBlank(): boolean {
+    return this.length <= 2 && this.bytes[0] === CR;
+  }
+
   /**
    * Appends source[start, end), all of it, for what lies behind the head must be kept. Returns true once the parser has
    * something to decide; with more than bytesMax it always has, so the size is bounded by that and one receive.
