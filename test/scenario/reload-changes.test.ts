@@ -70,7 +70,7 @@ pools:
   30_000,
 );
 
-test("an endpoint that goes finishes what it has and gives its connections back; one that stays keeps its own", async () => {
+test("an endpoint that goes finishes what it has; one that stays keeps its connections", async () => {
   const yaml = (list: string): string => `
 workers: 1
 accessLog: off
@@ -118,29 +118,54 @@ pools: { app: { endpoints: [ { address: "${a.address}", maxConnections: ${max} }
   expect((await first.read()).status).toBe(200);
 });
 
-test("listeners move: to another address, to each other's, to other limits, with their connections kept where they can", async () => {
-  const yaml = (web: string, site: string, limits = ""): string => `
+/** Ports that were free a moment ago. */
+function freePorts(count: number): number[] {
+  const listeners = Array.from({ length: count }, () =>
+    Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } }),
+  );
+  const ports = listeners.map(({ port }) => port);
+  for (const listener of listeners) listener.stop(true);
+  return ports;
+}
+
+test("listeners move to other addresses and to each other's", async () => {
+  const [one, two, three] = freePorts(3).map((port) => `127.0.0.1:${port}`) as [string, string, string];
+  const yaml = (web: string, site: string): string => `
 workers: 2
 accessLog: off
-listeners:
-  web: { bind: "${web}", forward: web${limits} }
-  site: { bind: "${site}", forward: site }
-pools:
-  web: { endpoints: ["${a.address}"] }
-  site: { endpoints: ["${b.address}"] }
+listeners: { web: { bind: "${web}", forward: web }, site: { bind: "${site}", forward: site } }
+pools: { web: { endpoints: ["${a.address}"] }, site: { endpoints: ["${b.address}"] } }
 `;
-  await using sluice = await startSluice(yaml("127.0.0.1:0", "127.0.0.1:0"));
-  const [web, site] = [sluice.address("web"), sluice.address("site")];
-  // By their real ports these are other addresses than "any free one": the sockets are bound anew.
-  await using other = await startSluice(yaml("127.0.0.3:0", "127.0.0.3:0"));
-  void other;
-  using kept = await connect(web);
-  await kept.send(requestBytes("x"));
-  expect((await kept.read()).header("x-origin")).toBe("a");
-  await reload(sluice, yaml("127.0.0.1:0", "127.0.0.1:0", ", limits: { headers: 3 }"));
-  await kept.send(requestBytes("x", { headers: ["A: 1", "B: 2", "C: 3"] }));
+  await using sluice = await startSluice(yaml(one, two));
+  const at = async (address: string): Promise<string> => {
+    let names = "";
+    for (let i = 0; i < 4; i++) names += (await request(address)).header("x-origin") ?? "?";
+    return names;
+  };
+  expect([await at(one), await at(two)]).toEqual(["aaaa", "bbbb"]);
+  await reload(sluice, yaml(two, one));
+  expect([await at(one), await at(two)]).toEqual(["bbbb", "aaaa"]);
+  await reload(sluice, yaml(three, one));
+  expect([await at(one), await at(three)]).toEqual(["bbbb", "aaaa"]);
+  const refused = await connect(two).catch(() => "refused");
+  expect(refused).toBe("refused");
+});
+
+test("a kept connection's next request is under the new limits", async () => {
+  const yaml = (headers: number): string => `
+workers: 1
+accessLog: off
+listeners: { web: { bind: "127.0.0.1:0", forward: app, limits: { headers: ${headers} } } }
+pools: { app: { endpoints: ["${a.address}"] } }
+`;
+  await using sluice = await startSluice(yaml(4));
+  using kept = await connect(sluice.address("web"));
+  const bytes = requestBytes("x", { headers: ["A: 1", "B: 2", "C: 3"] });
+  await kept.send(bytes);
+  expect((await kept.read()).status).toBe(200);
+  await reload(sluice, yaml(3));
+  await kept.send(bytes);
   expect((await kept.read()).status).toBe(431);
-  void site;
 });
 
 test("the access log changes its format, its place, and whether there is one", async () => {
