@@ -34,6 +34,8 @@ export interface SluiceOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Name of the configuration file; default sluice.yaml. */
   readonly fileName?: string;
+  /** A descriptor for its standard output, which then is not collected. */
+  readonly stdout?: number;
 }
 
 /** A running balancer. */
@@ -92,7 +94,8 @@ interface Collected {
   readonly ended: Promise<void>;
 }
 
-function collect(stream: ReadableStream<Uint8Array>): Collected {
+function collect(stream: ReadableStream<Uint8Array> | number | undefined): Collected {
+  if (typeof stream !== "object") return { text: () => "", ended: Promise.resolve() };
   const decoder = new TextDecoder();
   let text = "";
   const read = async (): Promise<void> => {
@@ -102,7 +105,7 @@ function collect(stream: ReadableStream<Uint8Array>): Collected {
 }
 
 interface Started {
-  readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  readonly child: Bun.Subprocess<"ignore", "pipe" | number, "pipe">;
   readonly dir: string;
   readonly file: string;
   readonly readyFile: string;
@@ -117,7 +120,7 @@ function spawn(yaml: string, options: SluiceOptions): Started {
   const child = Bun.spawn(tied([...(options.command ?? sluiceCommand("run")), file]), {
     cwd: dir,
     detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", options.stdout ?? "pipe", "pipe"],
     env: { ...process.env, NO_COLOR: "1", ...options.env, SLUICE_READY_FILE: readyFile },
   });
   return { child, dir, file, readyFile };
