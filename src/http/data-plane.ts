@@ -17,7 +17,7 @@ export interface WorkerContext {
   /** Number of this worker, from 0. */
   readonly worker: number;
   readonly accessLog: LineSink | null;
-  /** Client connections this process may hold, by its descriptor limit; 0 = no bound but the listeners' own. */
+  /** Connections of all kinds this process may hold, by its descriptor limit; 0 = no bound but the listeners' own. */
   readonly connectionsMax: number;
 }
 
@@ -35,9 +35,9 @@ export class DataPlane {
   constructor(context: WorkerContext) {
     const { env, columns, worker } = context;
     this.context = context;
-    this.connector = new Connector(env.net, env.clock, env.timers, columns, worker);
+    this.gate = new AcceptGate(context.connectionsMax, () => this.connector.closeAllIdle());
+    this.connector = new Connector(env.net, env.clock, env.timers, columns, worker, this.gate);
     this.exchanges = new ExchangePool(columns.worker(worker));
-    this.gate = new AcceptGate(context.connectionsMax);
   }
 
   get openConnections(): number {
@@ -168,7 +168,12 @@ export class DataPlane {
   private retireOld(): void {
     const current = this.current;
     if (this.generations.length < 2) return;
-    this.generations = this.generations.filter((g) => g === current || g.exchanges > 0);
+    // A listener that is leaving still counts its connections in its generation's rows.
+    this.forgetEmpty();
+    const { leaving } = this;
+    this.generations = this.generations.filter(
+      (g) => g === current || g.exchanges > 0 || leaving.some((listener) => listener.generation === g),
+    );
   }
 
   private forgetEmpty(): void {

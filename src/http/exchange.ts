@@ -504,7 +504,6 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     this.upstream = null;
     const fromClient = client.detach();
     const fromEndpoint = upstream.detach();
-    listener.counters[LC.tunnels]!++;
     // What came behind the request's head is counted again as the tunnel's first bytes.
     listener.counters[LC.bytesReceived]! += client.takeBytesIn() - (fromClient.received?.length ?? 0);
     listener.counters[LC.bytesSent]! += client.takeBytesOut();
@@ -516,7 +515,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
       this.route!.tunnelMs,
       this,
     );
-    listener.tunnels.add(this);
+    listener.onTunnelOpened(this);
     this.tunnel.start(fromClient, fromEndpoint);
   }
 
@@ -535,14 +534,12 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     counters[EC.bytesSent]! += fromClient;
     counters[EC.bytesReceived]! += fromEndpoint;
     counters[EC.status1xx]!++;
-    listener.counters[LC.tunnels]!--;
     listener.counters[LC.status1xx]!++;
     listener.counters[LC.bytesReceived]! += fromClient;
     listener.counters[LC.bytesSent]! += fromEndpoint;
-    listener.tunnels.delete(this);
+    listener.onTunnelClosed(this, client);
     this.releaseEndpoint(f, this.latencyUs());
     this.dispose(f);
-    listener.onTunnelClosed(client);
   }
 
   // ---- deadlines

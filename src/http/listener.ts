@@ -53,7 +53,7 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
   writeMs = 0;
   trustedProxies: readonly Cidr[] = [];
   viaLine: Uint8Array | null = null;
-  readonly tunnels = new Set<Exchange>();
+  private readonly tunnels = new Set<Exchange>();
   private readonly connections = new Set<ServerStream>();
   private sockets: { readonly key: string; readonly socket: Listening }[] = [];
   private readonly rng: Rng;
@@ -118,10 +118,10 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
     return (connection) => {
       this.counters[LC.accepted]!++;
       this.openCount++;
-      this.counters[LC.open] = this.openCount;
+      this.counters[LC.open]!++; // not the count itself: a listener that is leaving may share the row
       const stream = new H1Server(connection, this, port);
       this.connections.add(stream);
-      this.gate.opened();
+      this.gate.clientOpened();
       if (this.openCount >= this.plan.connectionsMax) this.balanceAccepting();
       return stream;
     };
@@ -134,15 +134,25 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
     this.connectionGone();
   }
 
-  onTunnelClosed(stream: ServerStream): void {
+  /** The exchange has become a tunnel: its connection to the endpoint is nobody else's any more. */
+  onTunnelOpened(exchange: Exchange): void {
+    this.counters[LC.tunnels]!++;
+    this.tunnels.add(exchange);
+    this.gate.socketOpened();
+  }
+
+  onTunnelClosed(exchange: Exchange, stream: ServerStream): void {
+    this.counters[LC.tunnels]!--;
+    this.tunnels.delete(exchange);
+    this.gate.socketClosed();
     this.connections.delete(stream);
     this.connectionGone();
   }
 
   private connectionGone(): void {
     this.openCount--;
-    this.counters[LC.open] = this.openCount;
-    this.gate.closed();
+    this.counters[LC.open]!--;
+    this.gate.clientClosed();
     if (this.paused) this.balanceAccepting();
   }
 

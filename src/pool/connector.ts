@@ -8,12 +8,21 @@ import type { UpstreamSink } from "../codec/stream.ts";
 import type { KeepAliveConfig } from "../model/config.ts";
 import { type Columns, EC } from "../stats/columns.ts";
 
+/** Who counts the sockets of this process. */
+export interface SocketCount {
+  /** No idle connection should be kept now. */
+  readonly isShort: boolean;
+  socketOpened(): void;
+  socketClosed(): void;
+}
+
 export class Connector implements ClientOwner {
   readonly clock: Clock;
   readonly timers: TimerWheel;
   private readonly net: Net;
   private readonly columns: Columns;
   private readonly worker: number;
+  private readonly sockets: SocketCount | null;
   private readonly heads: (H1Client | null)[] = [];
   private readonly counters: (Float64Array | null)[] = [];
   /** Where each row leads, and a number for it that no other place of any row ever had. */
@@ -22,12 +31,20 @@ export class Connector implements ClientOwner {
   private lastPlace = 0;
   private openCount = 0;
 
-  constructor(net: Net, clock: Clock, timers: TimerWheel, columns: Columns, worker: number) {
+  constructor(
+    net: Net,
+    clock: Clock,
+    timers: TimerWheel,
+    columns: Columns,
+    worker: number,
+    sockets: SocketCount | null = null,
+  ) {
     this.net = net;
     this.clock = clock;
     this.timers = timers;
     this.columns = columns;
     this.worker = worker;
+    this.sockets = sockets;
   }
 
   /** Connections to endpoints, idle and busy. */
@@ -78,6 +95,7 @@ export class Connector implements ClientOwner {
     // A request that began under an older configuration may still connect to where the row led then.
     if (this.targets[row] === keyOf(target)) client.place = this.places[row]!;
     this.openCount++;
+    if (this.sockets !== null) this.sockets.socketOpened();
     client.connection = this.net.connect(target, client);
     return client;
   }
@@ -89,6 +107,7 @@ export class Connector implements ClientOwner {
     if (
       !client.isReusable ||
       client.place !== this.places[row] ||
+      (this.sockets !== null && this.sockets.isShort) ||
       counters[EC.idle]! >= keepAlive.connections ||
       (keepAlive.requests !== 0 && client.requests >= keepAlive.requests)
     ) {
@@ -118,6 +137,7 @@ export class Connector implements ClientOwner {
 
   onGone(client: H1Client): void {
     this.openCount--;
+    if (this.sockets !== null) this.sockets.socketClosed();
     if (client.isLinked) this.unlink(client);
   }
 

@@ -32,8 +32,8 @@ import { WorkerShell, type WorkerHost } from "./worker.ts";
 /** How long the exit waits for the access log to be written. */
 const flushMs = 1000;
 const stdoutFd = 1;
-/** Share of the descriptors that clients may take. */
-const clientShare = 0.8;
+/** Share of the descriptors that connections may take; the rest is for files, pauses and new connects. */
+const connectionShare = 0.9;
 
 /** The access log: counts its lines, and can be pointed elsewhere while it is in use. */
 class SwitchedLog implements LineSink {
@@ -172,8 +172,7 @@ export function runWorker<G>(maker: PlaneMaker<G>): void {
       void accessLog.close().then(() => exit(code));
     },
   };
-  // The rest of the descriptors is for connections to endpoints.
-  const connectionsMax = fileLimit === null ? 0 : Math.floor(fileLimit.soft * clientShare);
+  const connectionsMax = fileLimit === null ? 0 : Math.floor(fileLimit.soft * connectionShare);
   shell = new WorkerShell({ env, columns, worker: boot.worker, accessLog, connectionsMax }, host, maker);
   onParentMessage((message) => shell.receive(message as ToWorker));
   onParentGone(() => shell.orphaned());

@@ -131,8 +131,14 @@ export function exit(code: number): never {
 
 /** Resident memory of this process in bytes. */
 export function rssBytes(): number {
-  return process.memoryUsage.rss();
+  try {
+    lastRssBytes = process.memoryUsage.rss();
+  } catch {
+    // reading it takes a descriptor, and there may be none left: the last value stands
+  }
+  return lastRssBytes;
 }
+let lastRssBytes = 0;
 
 /** CPUs this process may use: affinity and the control group's quota (cgroup v2) are honoured. At least 1. */
 export function cpuCount(): number {

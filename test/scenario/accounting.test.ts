@@ -2,10 +2,12 @@
 // interrupted.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { readTreeCpuSeconds } from "../../bench/lib/proc-stat.ts";
 import { logged } from "./lib/access-log.ts";
 import { connect, request } from "./lib/client.ts";
 import { type Origin, startOrigin } from "./lib/origin.ts";
-import { type Sluice, startSluice } from "./lib/sluice.ts";
+import { type Sluice, sluiceCommand, startSluice } from "./lib/sluice.ts";
 import { waitFor } from "./lib/wait.ts";
 
 const dead = "127.0.0.1:1";
@@ -101,7 +103,64 @@ test("a pool that shrinks under a request that waits after a failed attempt", as
   const entry = await logged(sluice, ({ target }) => target === "/ok?waits");
   expect(entry).toMatchObject({ endpoint: dead, attempts: 1, termination: "pQ" });
   expect((await long).status).toBe(200);
-  const metrics = await sluice.metrics();
-  expect(metrics.sum("sluice_worker_exceptions_total", {})).toBe(0);
-  expect(metrics.sum("sluice_worker_exchanges", {})).toBe(0);
+  await waitFor(async () => (await sluice.metrics()).sum("sluice_worker_exchanges", {}) === 0, {
+    what: "all to be over",
+  });
+  expect((await sluice.metrics()).sum("sluice_worker_exceptions_total", {})).toBe(0);
+});
+
+test("connections are counted once while their listener moves to another address", async () => {
+  await using other = await startSluice(moving("127.0.0.1:0"));
+  const open = async (): Promise<number> =>
+    (await other.metrics()).sum("sluice_connections_open", { listener: "moves" });
+  using old = await connect(other.address("moves"));
+  await old.send("GET /slow?ms=700 HTTP/1.1\r\nHost: x\r\n\r\n");
+  await waitFor(async () => (await open()) === 1, { what: "the first to be counted" });
+  const path = join(other.dir, "moves.sock");
+  expect((await other.reload(moving(`unix:${path}`))).status).toBe(200);
+  using first = await connect(`unix:${path}`);
+  using second = await connect(`unix:${path}`);
+  for (const client of [first, second]) {
+    await client.send("GET /ok HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect((await client.read()).status).toBe(200);
+  }
+  expect(await open()).toBe(3);
+  expect((await old.read()).status).toBe(200);
+  old.close();
+  await waitFor(async () => (await open()) === 2, { what: "the old one to be gone" });
+  first.close();
+  second.close();
+  await waitFor(async () => (await open()) === 0, { what: "all to be gone" });
+});
+
+const moving = (bind: string): string => `workers: 1
+listeners:
+  moves: { bind: "${bind}", forward: plain }
+pools:
+  plain: { endpoints: ["${a.address}"] }
+`;
+
+test("out of descriptors: no endless accepting, and who waits is served when there is room", async () => {
+  const command = ["sh", "-c", 'ulimit -n 120; exec "$@"', "sh", ...sluiceCommand("run")];
+  await using small = await startSluice(moving("127.0.0.1:0"), { command });
+  const address = small.address("moves");
+  const before = a.stats().byPath["/slow"] ?? 0;
+  // Each takes two descriptors, which is more than there are.
+  const clients = await Promise.all(Array.from({ length: 95 }, () => connect(address)));
+  for (const client of clients) await client.send("GET /slow?ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n");
+  await arrived(a, "/slow", before + 10);
+  using late = await connect(address);
+  await late.send("GET /ok HTTP/1.1\r\nHost: x\r\n\r\n");
+  const [pid] = small.workerPids();
+  const begun = performance.now();
+  const cpuBefore = readTreeCpuSeconds(pid!);
+  const statuses = await Promise.all(clients.map(async (client) => (await client.read()).status));
+  expect(statuses.filter((status) => status !== 200 && status !== 503)).toEqual([]);
+  expect(statuses).toContain(200);
+  // All that time it had nothing to do; a loop over failing accepts would have taken all of it.
+  const share = (readTreeCpuSeconds(pid!) - cpuBefore) / ((performance.now() - begun) / 1000);
+  expect(share).toBeLessThan(0.7);
+  for (const client of clients) client.close();
+  expect((await late.read()).status).toBe(200);
+  expect((await small.metrics()).sum("sluice_worker_exceptions_total", {})).toBe(0);
 });
