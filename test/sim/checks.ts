@@ -52,7 +52,7 @@ function checkHeld(world: World, socket: SimSocket): void {
   const held = heldBy(socket);
   if (held > world.heldMax) world.heldMax = held;
   const { readMax } = world.weather.net;
-  const max = 3 * readMax + 2 * headBytesMax + (readMax > headBytesMax ? lentBytes : 0);
+  const max = 3 * readMax + 2 * headBytesMax + (readMax > headBytesMax ? lentBytes : 0) + world.kernel.flushedMax;
   if (held > max) world.trace.fail("memory", `${socket.label} holds ${held} bytes, more than ${max}`);
 }
 

@@ -55,6 +55,8 @@ export class SimClient implements ConnectionEvents, MessageSink {
     this.depth = dice.chance(0.3) ? dice.whole(2, 6) : 1;
     this.leaving = dice.pick(["close", "close", "finish", "wait", "abort"]);
     this.rude = dice.chance(weather.rude);
+    // A tunnel that is heard of late would be silent for the proxy.
+    if (this.toSend.some(({ spec }) => spec.upgrades)) this.rests = 0;
     this.socket = world.kernel.dial(world.layout.portOf(listener), address, this);
     this.reader = new MessageReader("response", this);
     this.sender = new Sender(world.agenda, this.socket);
@@ -161,6 +163,7 @@ export class SimClient implements ConnectionEvents, MessageSink {
       return;
     }
     this.sender.stop();
+    if (how === "close") this.reader.stop(); // its own end says nothing about the response's
     if (how === "abort") this.socket.abort();
     else if (how === "close") this.socket.close();
     else if (how === "finish") this.socket.finish();

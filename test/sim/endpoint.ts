@@ -95,8 +95,17 @@ class EndpointConnection implements ConnectionEvents, MessageSink {
     if (this.strayed && this.socket.peer!.inbox.queued === 0) {
       this.world.trace.fail("stray", `${attempt.request.name} was sent behind bytes nobody asked for`);
     }
-    if (this.over) this.world.ledger.lost(attempt);
-    else this.expected.push(attempt);
+    const { ledger, dice, weather, agenda, kernel } = this.world;
+    if (this.over) {
+      ledger.lost(attempt);
+      return;
+    }
+    this.expected.push(attempt);
+    if (!dice.chance(weather.idleCloses * 0.15)) return;
+    // Its idle timer goes off just now.
+    agenda.after(dice.real(0, kernel.latency() * 2), () => {
+      if (!this.over && this.expected.includes(attempt)) this.breakOff(dice.pick(["fin", "half", "reset"]));
+    });
   }
 
   // ---- the request
@@ -305,8 +314,9 @@ class EndpointConnection implements ConnectionEvents, MessageSink {
       // A request that came meanwhile was taken on: only an idle connection is closed.
       if (after === "close" || this.current === null || this.current === attempt) this.leave(after);
     };
-    if (after === "close" || dice.chance(0.3)) run();
-    else agenda.after(dice.real(0, weather.deadlines.keepAliveMs), run);
+    if (after === "close" || dice.chance(0.2)) run();
+    // Soon: a race with a client that asks again at once.
+    else agenda.after(dice.chance(0.5) ? dice.real(0, 2) : dice.real(0, weather.deadlines.keepAliveMs), run);
   }
 
   private leave(after: ResponsePlan["after"]): void {
@@ -314,8 +324,13 @@ class EndpointConnection implements ConnectionEvents, MessageSink {
     if (after === "stray") {
       // Bytes nobody asked for: an answer to nothing, which must never be taken for the next request's.
       const stray = "HTTP/1.1 408 Request Timeout\r\nX-Sim-Stray: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-      this.strayed = true;
-      this.sender.push(bytesStep(latin1(stray)), { kind: "do", run: () => this.breakOff("fin") });
+      this.sender.push(bytesStep(latin1(stray)), {
+        kind: "do",
+        run: () => {
+          this.strayed = true;
+          this.breakOff("fin");
+        },
+      });
       for (const attempt of this.expected) this.world.ledger.excuse(attempt.request, Excuse.Endpoint);
     } else if (after === "reset") this.breakOff("reset");
     else this.breakOff(dice.chance(0.5) ? "fin" : "half");

@@ -93,6 +93,8 @@ export class Kernel {
   readonly trace: Trace;
   readonly mood: NetMood;
   sabotage: Sabotage | null = null;
+  /** Most bytes that one reset made a paused connection deliver: as much as the kernel had, and no pause holds it back. */
+  flushedMax = 0;
   /** Asked after every call of the proxy: bytes it holds for this connection. */
   inspect: ((socket: SimSocket) => void) | null = null;
   /** Hears of every outgoing connection of the proxy, when it is established. */

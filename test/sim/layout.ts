@@ -151,7 +151,7 @@ export class Layout {
       balance: this.randomBalance(),
       members,
       // A hold would take a solid endpoint away for one bad response.
-      passive: dice.chance(0.5) && !(weather.solid && weather.faults > 0),
+      passive: dice.chance(0.5) && !(weather.solid && weather.faults + weather.idleCloses > 0),
       slowStartMs: dice.chance(0.2) ? 1000 : 0,
       noneHealthy: dice.chance(0.3) ? "all" : "fail",
       keepConnections: dice.pick([0, 1, 4, 100]),

@@ -188,7 +188,7 @@ export class Ledger {
     if (!request.isIdempotent) this.trace.fail("twice", `${request.name} was sent twice`);
     if (attempts.length >= 2) this.trace.fail("twice", `${request.name} was sent ${attempts.length + 1} times`);
     if (request.answeredBy !== null) this.trace.fail("twice", `${request.name} was sent again after its answer began`);
-    if (spec.bodyLength > 0 && attempts.some((attempt) => attempt.requestWhole)) {
+    if ((spec.bodyLength > 0 || spec.body === "chunked") && attempts.some((attempt) => attempt.requestWhole)) {
       this.trace.fail("twice", `${request.name} was sent again with its body gone`);
     }
   }

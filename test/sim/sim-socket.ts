@@ -320,6 +320,7 @@ export class SimSocket implements Connection {
   private breakDown(nowMs: number): void {
     const { dice, mood } = this.kernel;
     if (dice.chance(mood.flushOnReset)) {
+      if (this.owner === "proxy") this.kernel.flushedMax = Math.max(this.kernel.flushedMax, this.inbox.arrived(nowMs));
       for (let arrived = this.inbox.arrived(nowMs); arrived > 0 && this.isOpen; arrived = this.inbox.arrived(nowMs)) {
         this.deliver(this.cut(arrived));
       }

@@ -150,6 +150,8 @@ function netOf(dice: Dice): NetMood {
 /** profile "" = by chance. */
 export function weatherOf(dice: Dice, profile: string): Weather {
   const chosen = dice.weighted(profiles);
+  const net = netOf(dice);
+  const bodies = net.readMax >= 65_536 ? [300, 5000, 60_000, 800_000] : [300, 5000, 5000, 40_000]; // small reads make many events
   const rough = profiles.find(([, { profile: name }]) => name === profile)?.[1] ?? chosen;
   return {
     profile: rough.profile,
@@ -162,20 +164,20 @@ export function weatherOf(dice: Dice, profile: string): Weather {
     rude: rough.rude,
     malformed: rough.malformed,
     slow: dice.pick([0, 0.05, 0.3]),
-    upgrades: dice.pick([0, 0.05, 0.2]),
+    upgrades: dice.pick([0, 0.1, 0.5]),
     early: dice.pick([0, 0.1, 0.3]),
     reloads: dice.whole(0, rough.reloads),
     flips: dice.whole(0, rough.flips),
     deaths: dice.whole(0, rough.deaths),
     limited: rough.limited,
-    bodyMax: dice.pick([300, 5000, 5000, 60_000, 60_000, 800_000]),
+    bodyMax: dice.pick(bodies),
     bodyLimit: dice.chance(0.15) ? 3000 : 0,
     requestsPerConnection: dice.chance(0.2) ? dice.whole(1, 5) : 0,
     trusted: dice.chance(0.2),
     via: dice.chance(0.2),
     drains: dice.chance(0.3),
     deadlines: deadlinesOf(dice, rough.total),
-    net: netOf(dice),
+    net,
   };
 }
 
