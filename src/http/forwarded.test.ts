@@ -79,6 +79,26 @@ describe("forwarded fields", () => {
     expect(sent).not.toContain("mine");
   });
 
+  test("nobody takes our word away by naming it in Connection", () => {
+    const fields = "X-Forwarded-Proto: https\nX-Real-IP: 1.1.1.1\nX-Forwarded-For: 198.51.100.7";
+    const names = "X-Real-IP, x-forwarded-proto, X-Forwarded-For, X-Forwarded-Port, X-Forwarded-Host";
+    for (const peer of ["10.2.2.2", "192.0.2.9"]) {
+      const sent = forward(`GET / HTTP/1.1\nHost: h\n${fields}\nConnection: ${names}`, peer, tens);
+      expect(sent).toContain("\nX-Forwarded-Proto: http\n");
+      expect(sent).toContain(`\nX-Real-IP: ${peer === "10.2.2.2" ? "198.51.100.7" : peer}\n`);
+      for (const name of names.split(", ")) expect(sent.match(new RegExp(`^${name}:`, "gim"))?.length).toBe(1);
+    }
+  });
+
+  test("spellings with underscores are dropped, whoever sends them", () => {
+    const fields = "X_Forwarded_For: 6.6.6.6\nx-real_ip: 6.6.6.6\nX_REQUEST_ID: six\nX_Other: stays";
+    for (const peer of ["10.2.2.2", "192.0.2.9"]) {
+      const sent = forward(`GET / HTTP/1.1\nHost: h\n${fields}`, peer, tens);
+      expect(sent).not.toMatch(/6\.6\.6\.6|six/);
+      expect(sent).toContain("\nX_Other: stays\n");
+    }
+  });
+
   test("HTTP/1.0 without Host gets no X-Forwarded-Host", () => {
     expect(forward("GET / HTTP/1.0", "192.0.2.9", nobody)).not.toContain("X-Forwarded-Host");
   });

@@ -27,7 +27,10 @@ const crlf = latin1("\r\n");
 const hexDigits = latin1("0123456789abcdef");
 const requestIdBytesMax = 128;
 
-/** Which of the replaced fields the head brought: index of the first of each, -1 = none. */
+/**
+ * Which of the replaced fields the head brought: index of the first of each, -1 = none. One that Connection names goes no
+ * further than us, so it does not count, and ours takes its place; but the chain of addresses is kept.
+ */
 const found = new Int32Array(32);
 
 function noteFields(head: Head): void {
@@ -35,7 +38,9 @@ function noteFields(head: Head): void {
   found.fill(-1, Name.XForwardedFor, Name.XRequestId + 1);
   for (let i = 0, at = FIELD_ID; i < head.fieldCount; i++, at += FIELD_WIDTH) {
     const name = fields[at]! & FIELD_NAME_MASK;
-    if (name >= Name.XForwardedFor && name <= Name.XRequestId) {
+    if (name === Name.Lookalike) fields[at]! |= FIELD_DROPPED;
+    else if (name >= Name.XForwardedFor && name <= Name.XRequestId) {
+      if (name !== Name.XForwardedFor && (fields[at]! & FIELD_HOP) !== 0) continue;
       if (found[name] === -1) found[name] = i;
       else if (name !== Name.XForwardedFor) fields[at]! |= FIELD_DROPPED; // a second one can only confuse
     }
@@ -144,7 +149,7 @@ export function addForwarded(
   }
   const sent = found[Name.XRequestId]!;
   if (sent >= 0) {
-    if (wellFormedId(head, sent) && (head.fields[sent * FIELD_WIDTH + FIELD_ID]! & FIELD_HOP) === 0) return false;
+    if (wellFormedId(head, sent)) return false;
     drop(head, sent);
   }
   added.putAll(requestIdName);

@@ -35,6 +35,8 @@ export const Name = {
   Accept: 28,
   Traceparent: 29,
   RetryAfter: 30,
+  /** X_Forwarded_For and the like: to programs that read fields as CGI variables the same as with dashes. */
+  Lookalike: 31,
 } as const;
 export type Name = (typeof Name)[keyof typeof Name];
 

@@ -40,7 +40,7 @@ test("lower case is ASCII only", () => {
 
 test("every known name is found in any case, and nothing near it", () => {
   for (const [word, name] of Object.entries(Name)) {
-    if (name === Name.Other) continue;
+    if (name === Name.Other || name === Name.Lookalike) continue;
     const text = word.replaceAll(/(?<!^)(?=[A-Z])/g, "-"); // XRealIp -> X-Real-Ip
     const of = (spelled: string): Name => nameOf(latin1(`..${spelled}:`), 2, spelled.length + 2);
     for (const spelling of [text, text.toUpperCase(), text.toLowerCase()])
@@ -54,6 +54,14 @@ test("every known name is found in any case, and nothing near it", () => {
       expect([longer, of(longer)]).toEqual([longer, Name.Other]);
     }
   }
+});
+test("our own fields spelled with underscores are lookalikes", () => {
+  const of = (spelled: string): Name => nameOf(latin1(spelled), 0, spelled.length);
+  for (const text of ["x_forwarded_for", "X-Forwarded_Proto", "X_FORWARDED-HOST", "x_forwarded_port", "X_Real_IP"])
+    expect([text, of(text)]).toEqual([text, Name.Lookalike]);
+  expect(of("x_request-id")).toBe(Name.Lookalike);
+  for (const text of ["user_agent", "content_length", "x_forwarded", "x__real_ip", "x_real.ip"])
+    expect([text, of(text)]).toEqual([text, Name.Other]);
 });
 test("names that are long or begin oddly are unknown", () => {
   for (const text of ["x".repeat(31), "x".repeat(32), "x".repeat(5000), "~", "\xff\xff"]) {

@@ -74,11 +74,23 @@ interface KnownName {
   readonly name: Name;
 }
 
-// [length << 8 | first byte] -> candidates: at most three, so that an unknown name costs one look-up.
+// [length << 8 | first byte] -> a few candidates, so that an unknown name costs one look-up.
 const candidates: (readonly KnownName[] | null)[] = new Array<readonly KnownName[] | null>(32 << 8).fill(null);
-for (const [text, name] of Object.entries(known)) {
+function addCandidate(text: string, name: Name): void {
   const key = (text.length << 8) | text.charCodeAt(0);
   candidates[key] = [...(candidates[key] ?? []), { bytes: latin1(text), name }];
+}
+for (const [text, name] of Object.entries(known)) {
+  addCandidate(text, name);
+  if (name >= Name.XForwardedFor && name <= Name.XRequestId) {
+    for (const spelling of spellings(text)) if (spelling !== text) addCandidate(spelling, Name.Lookalike);
+  }
+}
+
+/** The text with each of its dashes as it is, or as an underscore. */
+function spellings(text: string): string[] {
+  const [first = "", ...rest] = text.split("-");
+  return rest.reduce((heads, word) => heads.flatMap((head) => [`${head}-${word}`, `${head}_${word}`]), [first]);
 }
 
 /** The known name spelled by bytes[start, end) in any case, or Name.Other. */
