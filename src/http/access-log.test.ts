@@ -117,8 +117,20 @@ describe("access log", () => {
       expect(text.endsWith("\n")).toBe(true);
       if (format === "json") JSON.parse(text);
     }
-    const text = line("template", "{target}{target}{target}{target}", finished(long));
+    expect(line("template", "{target}{target}{target} end", finished(long))).toEndWith(" end\n");
+    const text = line("template", "{target}".repeat(12), finished(long));
     expect(text.length).toBe(logLineBytesMax);
+  });
+
+  test("a line in JSON is whole, however long everything in it is", () => {
+    const name = "n".repeat(300);
+    const method = "M".repeat(3000);
+    const long = `${method} /${'"'.repeat(9000)} HTTP/1.1\nHost: ${"h".repeat(3000)}\nUser-Agent: ${"\u00e9".repeat(900)}\nReferer: ${"r".repeat(900)}`;
+    const listener = { name, trustedProxies: [], scheme: "http" };
+    const ids = { endpointId: name, pool: { name }, requestIdText: () => "i".repeat(128) };
+    const text = line("json", "", finished(long, { listener, ...ids }));
+    expect(text.length).toBeLessThanOrEqual(logLineBytesMax);
+    expect(JSON.parse(text)).toMatchObject({ status: 200, requestId: "i".repeat(100), endpoint: "n".repeat(100) });
   });
 
   test("unknown placeholders are named", () => {

@@ -41,9 +41,11 @@ class Entry {
 }
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-// Longest output of a text field, in bytes: together they leave room for the rest of a line of logLineBytesMax.
+// Longest output of a text field, in bytes. Should a line with several such fields be too long all the same, it is
+// written again with shorter ones, for half a line of JSON is none.
 const targetBytes = 1800;
 const otherBytes = 400;
+const shorterBy = 4;
 const quote = 34;
 const backslash = 92;
 const hex = latin1("0123456789abcdef");
@@ -60,6 +62,8 @@ export class AccessLog {
   private isoSecond = "";
   private localSecond = "";
   private millis = 0;
+  /** By what the longest output of text fields is divided. */
+  private shorter = 1;
 
   constructor(config: AccessLogConfig, sink: LineSink, clock: Clock) {
     this.sink = sink;
@@ -117,18 +121,28 @@ export class AccessLog {
   }
 
   private emit(): void {
-    const { line, parts } = this;
+    const { line } = this;
     this.readClock();
+    this.shorter = 1;
+    this.compose();
+    if (line.length > logLineBytesMax - 1) {
+      this.shorter = shorterBy;
+      this.compose();
+    }
+    if (line.length > logLineBytesMax - 1) line.length = logLineBytesMax - 1;
+    line.putByte(10);
+    this.sink.append(line.bytes, 0, line.length);
+    this.entry.head = null;
+  }
+
+  private compose(): void {
+    const { line, parts } = this;
     line.length = 0;
     for (let i = 0; i < parts.length; i++) {
       const part = parts[i]!;
       if (part.field === null) line.putAll(part.bytes);
       else this.putField(part.field);
     }
-    if (line.length > logLineBytesMax - 1) line.length = logLineBytesMax - 1;
-    line.putByte(10);
-    this.sink.append(line.bytes, 0, line.length);
-    this.entry.head = null;
   }
 
   private readClock(): void {
@@ -250,10 +264,11 @@ export class AccessLog {
     this.putSpan(bytes, 0, bytes.length, otherBytes);
   }
 
-  /** Escaped bytes, at most `max` of output. */
-  private putSpan(bytes: Uint8Array, start: number, end: number, max: number): void {
+  /** Escaped bytes, at most `longest` of output. */
+  private putSpan(bytes: Uint8Array, start: number, end: number, longest: number): void {
     if (end <= start) return this.putBlank();
     const { line } = this;
+    const max = longest / this.shorter;
     line.reserve(max + 6);
     const stop = line.length + max;
     const out = line.bytes;
