@@ -24,9 +24,18 @@ export interface ServeOptions {
   readonly onReady: (supervisor: Supervisor) => void;
 }
 
+/** How long the end waits for the log to be written. */
+const flushMs = 1000;
+
 /** Runs until a signal ends it; resolves with the exit code. */
 export async function serve(options: ServeOptions, io: Io): Promise<number> {
-  const log = new LevelLog(createLog({ level: LogLevel.Debug, format: "auto", source: "supervisor" }), LogLevel.Info);
+  const events = createLog({ level: LogLevel.Debug, format: "auto", source: "supervisor" });
+  const code = await superviseUntilEnd(options, io, new LevelLog(events, LogLevel.Info));
+  await events.close(flushMs);
+  return code;
+}
+
+async function superviseUntilEnd(options: ServeOptions, io: Io, log: LevelLog): Promise<number> {
   const env = createEnv({ log, keepAliveMs: tcpKeepAliveMs });
   onUncaught(env.failed);
   raiseFileLimit();

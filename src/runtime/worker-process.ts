@@ -169,7 +169,8 @@ export function runWorker<G>(maker: PlaneMaker<G>): void {
     rssBytes,
     pid,
     exit(code) {
-      void accessLog.close().then(() => exit(code));
+      // The last words too: a line that a thread is about to write would be lost with the process.
+      void Promise.all([accessLog.close(), everything.close(flushMs)]).then(() => exit(code));
     },
   };
   const connectionsMax = fileLimit === null ? 0 : Math.floor(fileLimit.soft * connectionShare);
