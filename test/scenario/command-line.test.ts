@@ -2,11 +2,15 @@
 // pipes. Those that talk to an instance are in commands.test.ts and operator.test.ts.
 
 import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { limits } from "../../src/base/limits.ts";
+import { lacks } from "../support/needs.ts";
 import { request } from "./lib/client.ts";
 import { runSluice } from "./lib/command.ts";
 import { startOrigin } from "./lib/origin.ts";
-import { startSluice } from "./lib/sluice.ts";
+import { sluiceCommand, startSluice } from "./lib/sluice.ts";
 
 const origin = startOrigin({ name: "a" });
 afterAll(() => origin.close());
@@ -154,4 +158,21 @@ test("sluice status prints no colours into a pipe", async () => {
   const { code, stdout } = await runSluice(["status", "--admin", admin], { env });
   expect([code, stdout.includes("\x1b")]).toEqual([0, false]);
   expect(stdout).toMatch(/^web +127\.0\.0\.1:\d+ +0 +1 +0 +0 +0$/m);
+});
+
+test.skipIf(lacks("script"))("on a terminal there are colours, unless NO_COLOR says otherwise", async () => {
+  const check = async (variables: Readonly<Record<string, string>>): Promise<string> => {
+    await Bun.write(file, bad);
+    const command = sluiceCommand("check", "--offline", file).join(" ");
+    const child = Bun.spawn(["script", "-qec", command, "/dev/null"], {
+      stdio: ["ignore", "pipe", "ignore"],
+      env: { ...process.env, NO_COLOR: "", FORCE_COLOR: "", ...variables },
+    });
+    return new Response(child.stdout).text();
+  };
+  const file = join(mkdtempSync(join(tmpdir(), "sluice-colours-")), "bad.yaml");
+  expect(await check({})).toContain("\x1b[31m");
+  const plain = await check({ NO_COLOR: "1" });
+  expect([plain.includes("error"), plain.includes("\x1b")]).toEqual([true, false]);
+  rmSync(dirname(file), { recursive: true });
 });
