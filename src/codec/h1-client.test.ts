@@ -2,7 +2,7 @@
 // back-pressure, endings and deadlines.
 
 import { describe, expect, test } from "bun:test";
-import { interimResponsesMax, responseHeadBytesMax } from "../base/limits.ts";
+import { interimResponsesMax, lingerMs, responseHeadBytesMax } from "../base/limits.ts";
 import { Cause } from "../base/ports.ts";
 import { latin1 } from "../wire/h1/tables.ts";
 import { BODY_CHUNKED, BODY_UNTIL_CLOSE } from "../wire/head.ts";
@@ -536,6 +536,42 @@ describe("upgrades (RFC 9110 7.8)", () => {
       "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
     );
     expect(rig.connection.sent()).toBe(get);
+  });
+});
+
+describe("an endpoint that has closed while a request is sent to it", () => {
+  /** A part of a body has been sent; writing more fails from now on. */
+  function deaf(): ClientRig {
+    const rig = ClientRig.asking(post("Content-Length: 10"));
+    data(rig, "hello", false);
+    rig.connection.finished = true; // the next write finds the connection gone
+    expect(data(rig, "wo", false)).toBe(Flow.Closed);
+    return rig;
+  }
+  const early = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\n\r\nsorry";
+
+  test("is heard out: its early answer may have arrived", () => {
+    const rig = deaf();
+    expect([rig.sink.resets, data(rig, "rld", true)]).toEqual([[], Flow.Go]);
+    rig.connection.receive(early);
+    expect([rig.sink.heads[0]!.slice(0, 3), rig.sink.body, rig.sink.ends]).toEqual(["413", "sorry", 1]);
+    expect(rig.client.isReusable).toBe(false);
+  });
+  test("has failed if it goes without an answer, within it, or says nothing more", () => {
+    const without = deaf();
+    without.connection.receiveFin();
+    expect(without.sink.resets).toEqual(["Endpoint RequestBody reset"]);
+    const within = deaf();
+    within.connection.receive(early.slice(0, -1));
+    within.connection.receiveFin();
+    expect([within.sink.ends, within.sink.resets.length]).toEqual([0, 1]);
+    const untilClose = deaf(); // a reset may look like a FIN once a write has taken notice of it
+    untilClose.connection.receive("HTTP/1.1 413 Content Too Large\r\n\r\nsorry");
+    untilClose.client.onFinish();
+    expect([untilClose.sink.ends, untilClose.sink.resets.length]).toEqual([0, 1]);
+    const silent = deaf();
+    silent.time.pass(lingerMs);
+    expect([silent.sink.resets.length, silent.gone]).toEqual([1, 1]);
   });
 });
 

@@ -4,7 +4,7 @@
 
 import { Scratch } from "../base/bytes.ts";
 import { type Failure, failure, FailureCause, Phase, Side } from "../base/failure.ts";
-import { interimResponsesMax, responseHeadBytesMax, responseHeadersMax } from "../base/limits.ts";
+import { interimResponsesMax, lingerMs, responseHeadBytesMax, responseHeadersMax } from "../base/limits.ts";
 import { Cause, type Clock, type Connection, type ConnectionEvents } from "../base/ports.ts";
 import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
 import { ChunkedDecoder, type ChunkSink } from "../wire/h1/chunked.ts";
@@ -89,7 +89,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   private requestDone = false;
   private keepable = false;
   private peerFinished = false;
-  /** The connection ended while the end of the response was held: how; the held bytes still go out. */
+  /** The connection is gone, but something of the response may still be held here or in the kernel: how it ended. */
   private brokenBy: Failure = 0;
 
   constructor(owner: ClientOwner, member: number, timeouts: ClientTimeouts, sink: UpstreamSink) {
@@ -184,12 +184,8 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
       f = failure(Side.Endpoint, phase, why, this.reused);
     }
     this.owner.clock.nowMs();
-    if (
-      this.state === State.Body &&
-      this.bodyLeft === BODY_UNTIL_CLOSE &&
-      cause === Cause.None &&
-      this.stash === null
-    ) {
+    const endsHere = this.state === State.Body && this.bodyLeft === BODY_UNTIL_CLOSE && cause === Cause.None;
+    if (endsHere && this.stash === null) {
       this.finished();
       if (this.state === (State.Done as State)) this.shut();
       return;
@@ -208,7 +204,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   private outlive(f: Failure): void {
     this.peerFinished = true;
     this.keepable = false;
-    this.brokenBy = f;
+    this.brokenBy ||= f;
     this.pending = null;
     this.owner.timers.clear(this.timer);
   }
@@ -253,7 +249,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     this.rawOut = false;
     const says = this.asksUpgrade ? ConnectionSays.Upgrade : ConnectionSays.Nothing;
     writeRequestHead(begin(), head, this.withHost(head, added), says);
-    return this.sent(send(this, more && !last));
+    return this.sent(send(this, more && !last), true);
   }
 
   /**
@@ -285,6 +281,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
 
   /** Not when it was answered early, or has outlived its connection: the rest is dropped. */
   private get wantsRequest(): boolean {
+    if (this.brokenBy !== 0) return false;
     return (
       this.state === State.Waiting || (this.state === State.Body && (!this.peerFinished || this.connection.isOpen))
     );
@@ -300,12 +297,17 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     this.setDeadline(this.timeouts.sendMs);
   }
 
-  private sent(flow: Flow): Flow {
+  private sent(flow: Flow, begins = false): Flow {
     if (flow === Flow.Pause) this.awaitEndpoint();
     else if (flow === Flow.Go) this.armResponse();
     else if (this.state < State.Detached) {
-      // The kernel says the connection is gone: whether onClose follows or not, the exchange hears of it once.
-      this.fail(failure(Side.Endpoint, this.sendPhase(), FailureCause.Reset, this.reused));
+      // The kernel says the connection is gone: whether onClose follows or not, the exchange hears of it once. But an
+      // endpoint that has answered a part of the request and closed is heard out first.
+      this.brokenBy = failure(Side.Endpoint, this.sendPhase(), FailureCause.Reset, this.reused);
+      this.pending = null;
+      if (begins) this.fail(this.brokenBy);
+      else if (this.state === State.Waiting) this.setDeadline(lingerMs);
+      else this.armResponse();
     }
     return flow;
   }
@@ -510,7 +512,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   private responseReceived(): void {
     this.state = State.Done;
     this.owner.timers.clear(this.timer);
-    if (!this.requestDone || this.pending !== null) this.keepable = false;
+    if (!this.requestDone || this.pending !== null || this.brokenBy !== 0) this.keepable = false;
   }
 
   // ---- flow control
