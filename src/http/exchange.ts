@@ -286,8 +286,9 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     if (listener.viaLine !== null) added.putAll(listener.viaLine);
     const flow = upstream.sendHead(head, added, this.bodyLength === 0, more);
     if (flow === Flow.Closed) return; // onReset has been here
-    if (this.bodyLength === BODY_CHUNKED && listener.bodyBytesMax === 0) client.forward(upstream);
     if (this.bodyLength === 0) return;
+    // A chunked body under a limit is decoded to be measured; a known length has been compared already.
+    if (this.bodyLength > 0 || listener.bodyBytesMax === 0) client.forward(upstream);
     if (flow === Flow.Pause) client.pause();
     else client.resume();
   }
@@ -315,7 +316,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
       this.finish(0);
       return;
     }
-    if (head.bodyLength === BODY_CHUNKED) this.upstream!.forward(client);
+    this.upstream!.forward(client);
     if (flow === Flow.Pause) this.upstream!.pause();
   }
 
@@ -323,6 +324,10 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     const flow = this.client!.sendData(bytes, start, end, last);
     if (last) this.finish(0);
     else if (flow === Flow.Pause) this.upstream!.pause();
+  }
+
+  onMoved(): void {
+    // what the client gets is counted by its stream
   }
 
   onTrailers(head: Head): void {
@@ -407,6 +412,11 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
       return;
     }
     if (upstream.sendData(bytes, start, end, last) === Flow.Pause && !last) this.client!.pause();
+  }
+
+  onClientMoved(count: number): void {
+    this.requestBodyBytes += count;
+    this.bodyBegun = true;
   }
 
   onClientTrailers(head: Head): void {
@@ -499,12 +509,13 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     this.answeredMs = listener.clock.cachedMs;
     this.status = 101;
     client.sendHead(head, nothing, true, false);
-    this.countUpstream(upstream);
+    const counters = this.countUpstream(upstream);
     this.closeTimer();
     this.upstream = null;
     const fromClient = client.detach();
     const fromEndpoint = upstream.detach();
-    // What came behind the request's head is counted again as the tunnel's first bytes.
+    // What came behind the heads is counted again as the tunnel's first bytes.
+    counters[EC.bytesReceived]! -= fromEndpoint.received?.length ?? 0;
     listener.counters[LC.bytesReceived]! += client.takeBytesIn() - (fromClient.received?.length ?? 0);
     listener.counters[LC.bytesSent]! += client.takeBytesOut();
     this.tunnel = new Tunnel(
