@@ -68,6 +68,12 @@ export interface Connection {
    */
   read(into: Uint8Array, max: number): number;
   /**
+   * Moves up to max bytes that have already arrived straight to the target, inside the kernel. Takes nothing when there
+   * is nothing now, when either is paused, finished or not open, or where the system has no such call. The result
+   * object is used again by the next call; the rest in it is the caller's to keep. Only to be called from within onData.
+   */
+  moveTo(target: Connection, max: number): Moved;
+  /**
    * Accepted bytes that the peer has not acknowledged yet; -1 = not known. For judging progress, not for every request.
    */
   unsent(): number;
@@ -86,6 +92,17 @@ export interface Connection {
   /** Closes at once with a reset; also gives up a connect under way. Calls onClose(Aborted) before it returns. */
   abort(): void;
 }
+
+/** What moveTo() did. */
+export interface Moved {
+  /** Bytes that have left the source. */
+  readonly taken: number;
+  /** Those of them that the target did not accept; they are the caller's to send. Null = all were accepted. */
+  readonly rest: Uint8Array | null;
+}
+
+/** What moveTo() says where nothing moves. */
+export const NOTHING_MOVED: Moved = { taken: 0, rest: null };
 
 /** Callbacks of a connection, in the order onOpen, (onData | onDrain | onFinish)*, onClose exactly once. */
 export interface ConnectionEvents {

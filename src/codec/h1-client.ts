@@ -7,13 +7,14 @@ import { type Failure, failure, FailureCause, Phase, Side } from "../base/failur
 import { interimResponsesMax, lingerMs, responseHeadBytesMax, responseHeadersMax } from "../base/limits.ts";
 import { Cause, type Clock, type Connection, type ConnectionEvents } from "../base/ports.ts";
 import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
+import { type BulkSource, bulkBytes, readOn } from "./bulk.ts";
 import { ChunkedDecoder, type ChunkSink } from "../wire/h1/chunked.ts";
 import { HeadBuffer } from "../wire/h1/head-buffer.ts";
 import { NEED_MORE, parseResponse } from "../wire/h1/parse.ts";
 import { ConnectionSays, writeRequestHead } from "../wire/h1/write.ts";
 import { BODY_CHUNKED, BODY_UNTIL_CLOSE, Head, HeadFlag, Method } from "../wire/head.ts";
 import { none, readTrailerSection, sendChunk, sendTrailerSection } from "./chunked-body.ts";
-import { bulkBytes, bulkReadsMax, hold, type Inlet, lent, takeHeld, updateSocket } from "./inlet.ts";
+import { hold, lent, takeHeld, updateSocket } from "./inlet.ts";
 import { begin, discardCork, flush, noteUnsent, type Outlet, peerReads } from "./outlet.ts";
 import { send, sendBody, takePending, uncork } from "./outlet.ts";
 import { type Detached, Flow, type HttpStream, type UpstreamSink } from "./stream.ts";
@@ -50,7 +51,7 @@ type State = (typeof State)[keyof typeof State];
 const responseHead = new Head(responseHeadersMax);
 const named = new Scratch(1024);
 
-export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerOwner, Inlet, Outlet {
+export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerOwner, BulkSource, Outlet {
   connection: Connection;
   readonly owner: ClientOwner;
   /** Which endpoint of its pool this connection leads to; for the owner. */
@@ -79,6 +80,8 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   stash: Uint8Array | null = null;
   stashAt = 0;
   readPaused = false;
+  directTo: Outlet | null = null;
+  readonly readsPast = true; // bytes behind a response forbid the connection's reuse: they must be seen
   socketPaused = false;
   private consuming = false;
   private method: Method = Method.Get;
@@ -239,6 +242,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
 
   sendHead(head: Head, added: Scratch, last: boolean, more: boolean): Flow {
     this.requests++;
+    this.directTo = null;
     this.state = State.Waiting;
     this.method = head.method;
     this.asksUpgrade = (head.flags & HeadFlag.Upgrade) !== 0;
@@ -252,10 +256,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     return this.sent(send(this, more && !last), true);
   }
 
-  /**
-   * A request of HTTP/1.0 without Host goes on as HTTP/1.1, where the field is required (RFC 9112 3.2): the endpoint is
-   * called by its address.
-   */
+  /** A request of HTTP/1.0 without Host goes on as HTTP/1.1, which wants one (RFC 9112 3.2): the endpoint's address. */
   private withHost(head: Head, added: Scratch): Scratch {
     if (head.hostEnd > head.hostStart) return added;
     const { remoteAddress, remotePort } = this.connection;
@@ -285,6 +286,10 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     return (
       this.state === State.Waiting || (this.state === State.Body && (!this.peerFinished || this.connection.isOpen))
     );
+  }
+
+  takesBytes(): Outlet | null {
+    return this.chunkedOut ? null : this;
   }
 
   takesRawChunks(): boolean {
@@ -332,25 +337,25 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     this.bytesIn += bytes.length;
     if (this.stash !== null) hold(this, bytes, 0, bytes.length);
     else this.consume(bytes, 0, bytes.length);
-    if (bytes.length >= bulkBytes) this.readOn();
+    if (bytes.length >= bulkBytes) readOn(this);
     uncork();
   }
 
-  /**
-   * A long body: takes what is there already. Not where the close is the end, for only onClose knows what kind it was.
-   */
-  private readOn(): void {
-    for (let reads = 0; reads < bulkReadsMax; reads++) {
-      if (this.state !== State.Body || this.bodyLeft === BODY_UNTIL_CLOSE || this.readPaused || this.stash !== null)
-        return;
-      const count = this.connection.read(lent, lent.length);
-      if (count === 0) return;
-      this.bytesIn += count;
-      this.consume(lent, 0, count);
-    }
+  bulkRoom(): number {
+    // Not where the body ends with the close: only onClose knows what kind of end it was.
+    if (this.state !== State.Body || this.readPaused || this.stash !== null || this.bodyLeft < BODY_CHUNKED) return 0;
+    return this.bodyLeft === BODY_CHUNKED ? lent.length : this.bodyLeft;
   }
 
-  private consume(bytes: Uint8Array, from: number, end: number): void {
+  advance(count: number, behind: boolean): boolean {
+    this.bodyLeft -= count;
+    if (behind) this.keepable = false;
+    if (this.bodyLeft === 0) this.responseReceived();
+    else this.armResponse();
+    return this.bodyLeft === 0;
+  }
+
+  consume(bytes: Uint8Array, from: number, end: number): void {
     this.consuming = true;
     let at = from;
     while (at < end) {
@@ -479,12 +484,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
       return end;
     }
     const take = Math.min(this.bodyLeft, end - at);
-    this.bodyLeft -= take;
-    const last = this.bodyLeft === 0;
-    if (last) {
-      if (at + take < end) this.keepable = false;
-      this.responseReceived();
-    } else this.armResponse();
+    const last = this.advance(take, at + take < end);
     if (this.sink !== null) this.sink.onData(bytes, at, at + take, last);
     return last ? end : at + take;
   }
@@ -538,6 +538,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   }
 
   forward(target: HttpStream): boolean {
+    if (this.bodyLeft > 0) this.directTo = target.takesBytes();
     if (this.state !== State.Body || this.bodyLeft !== BODY_CHUNKED || !target.takesRawChunks()) return false;
     this.decoder!.raw = true;
     return true;
@@ -591,8 +592,8 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   /** The response is due once the request is out; between body bytes only while we are willing to read them. */
   private armResponse(): void {
     if (this.pending !== null) return;
-    if (this.state === State.Waiting && this.requestDone) this.setDeadline(this.timeouts.responseMs);
-    else if (this.state === State.Body && !this.readPaused) this.setDeadline(this.timeouts.responseMs);
+    const due = this.state === State.Waiting ? this.requestDone : this.state === State.Body && !this.readPaused;
+    if (due) this.setDeadline(this.timeouts.responseMs);
     else if (this.state === State.Waiting || this.state === State.Body) this.owner.timers.clear(this.timer);
   }
 }

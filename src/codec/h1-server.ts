@@ -7,13 +7,14 @@ import { type Failure, failure, FailureCause, Phase, Side } from "../base/failur
 import { headersMax, lingerBytesMax, lingerMs } from "../base/limits.ts";
 import { Cause, type Connection, type ConnectionEvents } from "../base/ports.ts";
 import type { TimerOwner } from "../base/timer-wheel.ts";
+import { type BulkSource, bulkBytes, readOn } from "./bulk.ts";
 import { ChunkedDecoder, type ChunkSink } from "../wire/h1/chunked.ts";
 import { HeadBuffer } from "../wire/h1/head-buffer.ts";
 import { NEED_MORE, parseRequest } from "../wire/h1/parse.ts";
 import { ConnectionSays, writeResponseHead } from "../wire/h1/write.ts";
 import { BODY_CHUNKED, Head, HeadFlag } from "../wire/head.ts";
 import { none, readTrailerSection, sendChunk, sendTrailerSection } from "./chunked-body.ts";
-import { bulkBytes, bulkReadsMax, hold, type Inlet, lent, takeHeld, updateSocket } from "./inlet.ts";
+import { hold, takeHeld, updateSocket } from "./inlet.ts";
 import { begin, discardCork, flush, noteUnsent, type Outlet, peerReads } from "./outlet.ts";
 import { send, sendBody, takePending, uncork } from "./outlet.ts";
 import type { ServerHost } from "./server-host.ts";
@@ -34,7 +35,7 @@ type State = (typeof State)[keyof typeof State];
 // Shared by all connections of the process: valid only until the call that filled it returns.
 const requestHead = new Head(headersMax);
 
-export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, TimerOwner, Inlet, Outlet {
+export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, TimerOwner, BulkSource, Outlet {
   readonly connection: Connection;
   readonly host: ServerHost;
   readonly localPort: number;
@@ -43,7 +44,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   pendingAt = 0;
   unsentBefore = 0;
   bytesOut = 0;
-  private bytesIn = 0;
+  bytesIn = 0;
   private bytesOutTaken = 0;
   /** Requests begun on this connection. */
   requests = 0;
@@ -58,6 +59,8 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   stash: Uint8Array | null = null;
   stashAt = 0;
   readPaused = false;
+  directTo: Outlet | null = null;
+  readonly readsPast = false; // the next request is none of this one's business
   socketPaused = false;
   private consuming = false;
   private peerFinished = false;
@@ -106,19 +109,19 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     this.bytesIn += bytes.length;
     if (this.stash !== null) hold(this, bytes, 0, bytes.length);
     else this.consume(bytes, 0, bytes.length);
-    if (bytes.length >= bulkBytes) this.readOn();
+    if (bytes.length >= bulkBytes) readOn(this);
     uncork();
   }
 
-  /** A long body of known length: takes what is there already, but nothing of the next request. */
-  private readOn(): void {
-    for (let reads = 0; reads < bulkReadsMax; reads++) {
-      if (this.state !== State.Body || this.bodyLeft === BODY_CHUNKED || this.readPaused || this.stash !== null) return;
-      const count = this.connection.read(lent, this.bodyLeft);
-      if (count === 0) return;
-      this.bytesIn += count;
-      this.consume(lent, 0, count);
-    }
+  bulkRoom(): number {
+    return this.state === State.Body && !this.readPaused && this.stash === null ? Math.max(0, this.bodyLeft) : 0;
+  }
+
+  advance(count: number, _behind: boolean): boolean {
+    this.bodyLeft -= count;
+    if (this.bodyLeft === 0) this.requestReceived();
+    else this.armReceive();
+    return this.bodyLeft === 0;
   }
 
   onFinish(): void {
@@ -179,7 +182,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     }
   }
 
-  private consume(bytes: Uint8Array, from: number, end: number): void {
+  consume(bytes: Uint8Array, from: number, end: number): void {
     this.consuming = true;
     let at = from;
     while (at < end) {
@@ -240,6 +243,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     const host = this.host;
     const flags = head.flags;
     this.requests++;
+    this.directTo = null;
     this.http10 = (flags & HeadFlag.Http10) !== 0;
     this.clientCloses = (flags & HeadFlag.Close) !== 0;
     this.closeAfter = this.clientCloses || (host.requestsMax !== 0 && this.requests >= host.requestsMax);
@@ -285,10 +289,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
       return after;
     }
     const take = Math.min(this.bodyLeft, end - at);
-    this.bodyLeft -= take;
-    const last = this.bodyLeft === 0;
-    if (!last) this.armReceive();
-    else this.requestReceived();
+    const last = this.advance(take, false);
     if (this.sink !== null) this.sink.onData(bytes, at, at + take, last);
     return at + take;
   }
@@ -346,6 +347,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   }
 
   forward(target: HttpStream): boolean {
+    if (this.bodyLeft > 0) this.directTo = target.takesBytes();
     if (this.bodyLeft !== BODY_CHUNKED || this.requestDone || !target.takesRawChunks()) return false;
     this.decoder!.raw = true;
     return true;
@@ -391,6 +393,10 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     return this.after(sendTrailerSection(this, head, this.rawOut));
   }
 
+  takesBytes(): Outlet | null {
+    return this.chunkedOut ? null : this;
+  }
+
   takesRawChunks(): boolean {
     this.rawOut = this.chunkedOut;
     return this.rawOut;
@@ -427,6 +433,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   /** The exchange is over (the response is complete): go on with the next request, or close. */
   done(): void {
     this.sink = null;
+    this.directTo = null;
     if (this.state >= State.Lingering) return;
     if (!this.requestDone) {
       // done() comes again behind the rest; perhaps it has, and the next request has begun
@@ -500,10 +507,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     if (this.lingered > lingerBytesMax) this.connection.abort();
   }
 
-  /**
-   * Closes an idle connection now, with FIN first (drain, removed listener). No effect on a busy one but the close
-   * after it.
-   */
+  /** Closes an idle connection now, with FIN first (drain, removed listener), a busy one after its response. */
   closeWhenIdle(): void {
     if (this.isIdle) {
       this.clientCloses = false;
@@ -586,10 +590,9 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     if (this.pending !== null) return;
     if (this.state !== State.Body) {
       if (this.state === State.Busy) this.host.timers.clear(this.timer);
-      return;
-    }
-    if (this.discarding) return; // under the deadline of its beginning
-    if (this.readPaused) this.host.timers.clear(this.timer);
+    } else if (this.discarding)
+      return; // under the deadline of its beginning
+    else if (this.readPaused) this.host.timers.clear(this.timer);
     else this.setDeadline(this.host.bodyMs);
   }
 }

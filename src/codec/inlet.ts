@@ -4,11 +4,6 @@
 
 import type { Connection } from "../base/ports.ts";
 
-/** A receive at least this long belongs to a long body: there is probably more behind it. */
-export const bulkBytes = 128 * 1024;
-/** Reads into the lent buffer between two turns of the event loop: others want their turn, too. */
-export const bulkReadsMax = 32;
-
 /**
  * Where long bodies are read into, over and over: no allocation, no garbage, warm in the cache (measured: 20 % less CPU
  * for 1 MB responses). Its bytes are valid within the call only; whoever keeps bytes copies those of this array.

@@ -5,6 +5,7 @@
 import type { Scratch } from "../base/bytes.ts";
 import type { Failure } from "../base/failure.ts";
 import type { Connection } from "../base/ports.ts";
+import type { Outlet } from "./outlet.ts";
 import type { Head } from "../wire/head.ts";
 
 /**
@@ -32,10 +33,13 @@ export interface HttpStream {
   /** Gives the stream up. No callback follows. */
   reset(failure: Failure): void;
   /**
-   * May the coding of the arriving body be passed to `target` as it stands? Asked once, right after heads were
-   * exchanged.
+   * From here on nobody wants to see the arriving body but `target`: its coding may be passed on as it stands, and its
+   * bytes may go past the sink (which hears onMoved). Called once, right after heads were exchanged; false if all comes
+   * through onData, decoded.
    */
   forward(target: HttpStream): boolean;
+  /** Where body bytes may be put without sendData, as they need no framing; null = nowhere. Asked by forward. */
+  takesBytes(): Outlet | null;
   /** True if sendData takes chunked coding as it stands (the sender has been told so by forward). */
   takesRawChunks(): boolean;
 }
@@ -44,6 +48,8 @@ export interface HttpStreamSink {
   /** A head; last = no body; more = body bytes follow in this call stack. An interim response (1xx) comes here too. */
   onHead(head: Head, last: boolean, more: boolean): void;
   onData(bytes: Uint8Array, start: number, end: number, last: boolean): void;
+  /** So many body bytes have gone straight to the stream that forward() named. */
+  onMoved(count: number): void;
   /** Trailers; the message ends here. */
   onTrailers(head: Head): void;
   /** What was sent has gone out: a paused source may go on. */

@@ -3,7 +3,7 @@
 
 import { latin1Text, Scratch } from "../base/bytes.ts";
 import { causeWord, type Failure, phaseOf, Phase, ruleOf, Side, sideOf } from "../base/failure.ts";
-import { Cause, type Clock, type Connection, type ConnectionEvents } from "../base/ports.ts";
+import { Cause, type Clock, type Connection, type ConnectionEvents, type Moved, NOTHING_MOVED } from "../base/ports.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import { parseRequest, parseResponse } from "../wire/h1/parse.ts";
 import { latin1 } from "../wire/h1/tables.ts";
@@ -33,6 +33,9 @@ export class FakeConnection implements Connection {
   /** What unsent() answers. */
   unsentBytes = -1;
   accepted = 0;
+  /** True: moveTo() works. */
+  moves = false;
+  moved = 0;
   private readonly sentParts: Uint8Array[] = [];
   private inbox: (Uint8Array | "fin")[] = [];
   private delivering = false;
@@ -57,6 +60,16 @@ export class FakeConnection implements Connection {
     if (count === piece.length) this.inbox.shift();
     else this.inbox[0] = piece.subarray(count);
     return count;
+  }
+  /** Sends through the target's write(), as long as `moves` is set. */
+  moveTo(target: Connection, max: number): Moved {
+    if (!this.moves || !target.isOpen) return NOTHING_MOVED;
+    const bytes = new Uint8Array(max);
+    const taken = this.read(bytes, max);
+    if (taken === 0) return NOTHING_MOVED;
+    this.moved += taken;
+    const accepted = Math.max(0, target.write(bytes, 0, taken));
+    return { taken, rest: accepted === taken ? null : bytes.slice(accepted, taken) };
   }
   unsent(): number {
     return this.unsentBytes;
@@ -190,6 +203,7 @@ export class RecordingSink implements UpstreamSink {
   /** bodyLength of the last head. */
   bodyLength = 0;
   body = "";
+  moved = 0;
   trailers: string | null = null;
   /** How often the end was told: by a head, data or trailers. */
   ends = 0;
@@ -212,6 +226,9 @@ export class RecordingSink implements UpstreamSink {
     this.body += latin1Text(bytes, start, end);
     if (last) this.ends++;
     this.also("data");
+  }
+  onMoved(count: number): void {
+    this.moved += count;
   }
   onTrailers(head: Head): void {
     this.trailers = fieldLines(head);
@@ -390,6 +407,7 @@ export function relay(request: SeenRequest, upstream: ClientRig, requestText: st
     onData: (bytes, start, end, last) => {
       if (client.sendData(bytes, start, end, last) === Flow.Pause && !last) stream.pause();
     },
+    onMoved() {},
     onTrailers: (head) => void client.sendTrailers(head),
     onDrain: () => client.resume(),
     onReset: (f) => client.reset(f),
@@ -410,6 +428,7 @@ export function relay(request: SeenRequest, upstream: ClientRig, requestText: st
       if (last) finish();
       else if (flow === Flow.Pause) client.pause();
     },
+    onMoved() {},
     onTrailers: (head) => {
       stream.sendTrailers(head);
       finish();

@@ -1,7 +1,7 @@
 // What an endpoint's codec works with before it has a connection, and when it never gets one.
 
 import { FailureCause } from "../base/failure.ts";
-import { Cause, type Connection, type ConnectionEvents } from "../base/ports.ts";
+import { Cause, type Connection, type ConnectionEvents, NOTHING_MOVED } from "../base/ports.ts";
 
 /** Stands for the connection until there is one. */
 export const unconnected: Connection = {
@@ -11,6 +11,7 @@ export const unconnected: Connection = {
   isOpen: false,
   write: () => -1,
   read: () => 0,
+  moveTo: () => NOTHING_MOVED,
   unsent: () => -1,
   pause() {},
   resume() {},

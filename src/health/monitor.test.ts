@@ -2,7 +2,15 @@
 
 import { beforeEach, describe, expect, test } from "bun:test";
 import { probesInFlightMax } from "../base/limits.ts";
-import { Cause, type Connection, type ConnectionEvents, type Env, type Target } from "../base/ports.ts";
+import {
+  Cause,
+  type Connection,
+  type ConnectionEvents,
+  type Env,
+  type Moved,
+  NOTHING_MOVED,
+  type Target,
+} from "../base/ports.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import type { HealthConfig } from "../model/config.ts";
 import { Admin, columnsBytes, Health, openColumns, type Columns } from "../stats/columns.ts";
@@ -28,6 +36,10 @@ class FakeConnection implements Connection {
 
   read(): number {
     return 0;
+  }
+
+  moveTo(): Moved {
+    return NOTHING_MOVED;
   }
 
   unsent(): number {

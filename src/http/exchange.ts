@@ -12,7 +12,7 @@ import { Flow, type ServerStream, type UpstreamSink } from "../codec/stream.ts";
 import { Tunnel, type TunnelOwner } from "../codec/tunnel.ts";
 import { ALL_FULL, NOBODY } from "../pool/pool.ts";
 import { EC, LC } from "../stats/columns.ts";
-import { BODY_CHUNKED, Head, Method } from "../wire/head.ts";
+import { Head, Method } from "../wire/head.ts";
 import { parseRequest } from "../wire/h1/parse.ts";
 import { headersMax } from "../base/limits.ts";
 import { acceptsJson, answer } from "./answer.ts";
@@ -78,6 +78,8 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   private upstreamBytesIn = 0;
   private upstreamBytesOut = 0;
   private answered = false;
+  /** The response has been handed over whole, but the client has not taken all of it. */
+  private completed = false;
   private freshOnly = false;
   private timer = -1;
   private queueDeadlineMs = 0;
@@ -119,6 +121,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     this.failure = 0;
     this.upstream = null;
     this.answered = false;
+    this.completed = false;
     this.bodyBegun = false;
     this.freshOnly = false;
     this.queueDeadlineMs = 0;
@@ -313,7 +316,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     }
     const flow = client.sendHead(head, fields, last, more);
     if (last) {
-      this.finish(0);
+      this.complete(flow);
       return;
     }
     this.upstream!.forward(client);
@@ -322,7 +325,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
 
   onData(bytes: Uint8Array, start: number, end: number, last: boolean): void {
     const flow = this.client!.sendData(bytes, start, end, last);
-    if (last) this.finish(0);
+    if (last) this.complete(flow);
     else if (flow === Flow.Pause) this.upstream!.pause();
   }
 
@@ -331,8 +334,17 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   }
 
   onTrailers(head: Head): void {
-    this.client!.sendTrailers(head);
-    this.finish(0);
+    this.complete(this.client!.sendTrailers(head));
+  }
+
+  /** The endpoint's part is over; the exchange is when the client has taken the last of the response. */
+  private complete(flow: Flow): void {
+    if (flow !== Flow.Pause) {
+      this.finish(0);
+      return;
+    }
+    this.completed = true;
+    this.letGo(0);
   }
 
   /** The endpoint has taken what was sent: more of the request body may come. */
@@ -425,7 +437,8 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   }
 
   onClientDrain(): void {
-    if (this.upstream !== null) this.upstream.resume();
+    if (this.completed) this.finish(0);
+    else if (this.upstream !== null) this.upstream.resume();
   }
 
   /** The client is gone, too slow, or sends what cannot be relayed: the endpoint's part is given up without blame. */
@@ -459,17 +472,8 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   private finish(f: Failure): void {
     const client = this.client!;
     const { listener } = this;
-    const upstream = this.upstream;
     const answered = this.answered;
-    const latencyUs = this.latencyUs();
-    if (upstream !== null) {
-      this.upstream = null;
-      const counters = this.countUpstream(upstream);
-      if (this.status >= 100) counters[EC.status1xx + ((this.status / 100) | 0) - 1]!++;
-      if (f === 0) listener.connector.give(upstream, this.pool!.pool.config.keepAlive);
-      else upstream.reset(f);
-    }
-    this.releaseEndpoint(f, latencyUs);
+    this.letGo(f);
     if (this.status >= 100) listener.counters[LC.status1xx + ((this.status / 100) | 0) - 1]!++;
     if (f !== 0) listener.countFailure(f);
     listener.counters[LC.bytesReceived]! += client.takeBytesIn();
@@ -478,6 +482,20 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     this.dispose(f);
     if (f === 0 || answered) client.done();
     else client.reset(f);
+  }
+
+  /** Gives back the endpoint and its connection, if they are still held. */
+  private letGo(f: Failure): void {
+    const upstream = this.upstream;
+    const latencyUs = this.latencyUs();
+    if (upstream !== null) {
+      this.upstream = null;
+      const counters = this.countUpstream(upstream);
+      if (this.status >= 100) counters[EC.status1xx + ((this.status / 100) | 0) - 1]!++;
+      if (f === 0) this.listener.connector.give(upstream, this.pool!.pool.config.keepAlive);
+      else upstream.reset(f);
+    }
+    this.releaseEndpoint(f, latencyUs);
   }
 
   /** From the request sent to the response head received; 0 = the endpoint has not answered. */

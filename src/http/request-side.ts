@@ -17,6 +17,9 @@ export class RequestSide implements HttpStreamSink {
   onData(bytes: Uint8Array, start: number, end: number, last: boolean): void {
     this.exchange.onClientData(bytes, start, end, last);
   }
+  onMoved(count: number): void {
+    this.exchange.onClientMoved(count);
+  }
   onTrailers(head: Head): void {
     this.exchange.onClientTrailers(head);
   }

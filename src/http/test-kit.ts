@@ -2,7 +2,7 @@
 
 import { latin1Text, type Scratch } from "../base/bytes.ts";
 import type { Failure } from "../base/failure.ts";
-import type { Connection, ConnectionEvents } from "../base/ports.ts";
+import { type Connection, type ConnectionEvents, NOTHING_MOVED } from "../base/ports.ts";
 import { type Detached, Flow, type HttpStreamSink, type ServerStream } from "../codec/stream.ts";
 import { parseRequest } from "../wire/h1/parse.ts";
 import { latin1 } from "../wire/h1/tables.ts";
@@ -49,6 +49,7 @@ export class RecordingStream implements ServerStream {
       isOpen: true,
       write: (_bytes, start, end) => end - start,
       read: () => 0,
+      moveTo: () => NOTHING_MOVED,
       unsent: () => -1,
       pause() {},
       resume() {},
@@ -90,6 +91,9 @@ export class RecordingStream implements ServerStream {
   }
   forward(): boolean {
     return false;
+  }
+  takesBytes(): null {
+    return null;
   }
   takesRawChunks(): boolean {
     return false;

@@ -1,7 +1,7 @@
 // A machine for the tests of this folder: workers that are objects, sockets that are numbers, time that stands still
 // until told. Not used by the program.
 
-import type { Env, Log, LogLevel } from "../base/ports.ts";
+import { type Env, type Log, type LogLevel, NOTHING_MOVED } from "../base/ports.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import { seededRng } from "../base/seeded-rng.ts";
 import type { BindAddress } from "../model/config.ts";
@@ -42,6 +42,7 @@ export class FakeWorld {
           isOpen: false,
           write: () => 0,
           read: () => 0,
+          moveTo: () => NOTHING_MOVED,
           unsent: () => -1,
           pause() {},
           resume() {},

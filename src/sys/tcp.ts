@@ -4,14 +4,15 @@
 // caller's.
 
 import { pausedBytesMax } from "../base/limits.ts";
-import { Cause } from "../base/ports.ts";
-import type { Connection, ConnectionEvents, Listening, Net, Target } from "../base/ports.ts";
+import { Cause, NOTHING_MOVED } from "../base/ports.ts";
+import type { Connection, ConnectionEvents, Listening, Moved, Net, Target } from "../base/ports.ts";
 import { connectByName, connectOnFd, listenOnFd } from "./bun-hidden.ts";
 import type { RawHandlers, RawListener, RawSocket } from "./bun-hidden.ts";
 import { closeFd, dupFd, libc, openSocket, setIntOption } from "./libc.ts";
 import type { Libc } from "./libc.ts";
 import { errorName, platform } from "./platform.ts";
 import { encodeAddress, encoded, encodeUnixAddress, sockaddr, SOCK_STREAM } from "./sockaddr.ts";
+import { splicer } from "./splice.ts";
 
 export interface NetOptions {
   /** Called for every exception thrown by a connection's events or by accept; the connection is aborted. */
@@ -89,6 +90,16 @@ class TcpConnection implements Connection {
     if (this.state !== State.Open || this.finished) return this.state === State.Connecting ? 0 : -1;
     if (end <= start) return 0;
     return this.socket!.write(bytes, start, end - start);
+  }
+
+  moveTo(target: Connection, max: number): Moved {
+    const mover = this.net.connector === null ? null : splicer();
+    if (mover === null || !(target instanceof TcpConnection) || target.state !== State.Open || target.finished) {
+      return NOTHING_MOVED;
+    }
+    const from = this.state === State.Open && !this.paused ? this.socket!.fd : -1;
+    const to = target.socket!.fd;
+    return from < 0 || to < 0 || max <= 0 ? NOTHING_MOVED : mover.move(from, to, max);
   }
 
   read(into: Uint8Array, max: number): number {

@@ -2,7 +2,7 @@
 // that take a part or nothing, pieces cut and joined anew, FIN and reset at any moment, onClose once and synchronously inside
 // close() and abort(). Both the proxy and the scripted peers hold such ends.
 
-import { Cause, type Connection, type ConnectionEvents } from "../../src/base/ports.ts";
+import { Cause, type Connection, type ConnectionEvents, type Moved, NOTHING_MOVED } from "../../src/base/ports.ts";
 import { Inbox } from "./inbox.ts";
 import type { Kernel } from "./kernel.ts";
 
@@ -43,6 +43,8 @@ export class SimSocket implements Connection {
   paused = false;
   finSent = false;
   finHeard = false;
+  /** The proxy's connection to an endpoint. */
+  isOutgoing = false;
   /** When a reset arrives here. */
   resetAtMs = Infinity;
   readonly inbox = new Inbox();
@@ -253,8 +255,8 @@ export class SimSocket implements Connection {
     let atMs = this.resetAtMs;
     if (!this.paused) atMs = Math.min(atMs, this.inbox.nextMs(this.finHeard));
     if (atMs === Infinity) return;
-    const { agenda, dice } = this.kernel;
-    const at = Math.max(atMs, agenda.nowMs + dice.real(0, 0.05));
+    const { agenda, dice, mood } = this.kernel;
+    const at = Math.max(atMs, agenda.nowMs) + dice.real(0, 0.05) + (dice.chance(mood.lag) ? dice.real(0, 5) : 0);
     if (at >= this.pumpAtMs) return;
     this.pumpAtMs = at;
     agenda.at(at, () => {
@@ -295,6 +297,23 @@ export class SimSocket implements Connection {
     this.peer!.roomMade();
     kernel.noteBytes("read", this, bytes);
     return size;
+  }
+
+  moveTo(target: Connection, max: number): Moved {
+    const { kernel, inbox } = this;
+    if (!this.inData) kernel.trace.fail("read", `${this.label}: moveTo() outside of onData`);
+    const nowMs = kernel.agenda.nowMs;
+    const size = Math.min(max, 65_536, inbox.arrived(nowMs));
+    if (!(target instanceof SimSocket) || !target.isOpen || target.finSent || target.paused) return NOTHING_MOVED;
+    if (!this.isOpen || this.paused || nowMs >= this.resetAtMs || size <= 0) return NOTHING_MOVED;
+    if (kernel.dice.chance(0.1)) return NOTHING_MOVED;
+    const bytes = inbox.take(size);
+    this.received += size;
+    this.peer!.roomMade();
+    kernel.noteBytes("move", this, bytes);
+    const accepted = Math.max(0, target.write(bytes, 0, size));
+    if (accepted === size) return { taken: size, rest: null };
+    return { taken: size, rest: bytes.slice(accepted) };
   }
 
   private cut(arrived: number): number {
