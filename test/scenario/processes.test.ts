@@ -5,6 +5,7 @@ import { afterAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { readTree } from "../../bench/lib/proc-stat.ts";
+import { closeFd, createListener } from "../../src/sys/listen-socket.ts";
 import { connect, request, requestBytes } from "./lib/client.ts";
 import { startOrigin } from "./lib/origin.ts";
 import { type Sluice, startSluice } from "./lib/sluice.ts";
@@ -105,11 +106,26 @@ async function answers(sluice: Sluice, address: string): Promise<void> {
   for (const pid of sluice.workerPids()) expect(uidsOf(pid)).toEqual([65_534]);
 }
 
+/** Two addresses with ports that only root may bind, free a moment ago. */
+function freeLowAddresses(): string[] {
+  const addresses: string[] = [];
+  for (let port = 600; addresses.length < 2; port++) {
+    if (port === 1024) throw new Error("no low port is free");
+    try {
+      closeFd(createListener({ ip: "127.0.0.81", port, unixPath: null }, { backlog: 1, reusePort: false }).fd);
+      addresses.push(`127.0.0.81:${port}`);
+    } catch {
+      // in use
+    }
+  }
+  return addresses;
+}
+
 // Only root may become somebody else and bind low ports.
 test.skipIf(process.getuid?.() !== 0)(
   "user: workers give up root, yet low ports can be bound, by a reload too",
   async () => {
-    const [first, second] = ["127.0.0.81:81", "127.0.0.81:82"];
+    const [first, second] = freeLowAddresses();
     await using sluice = await startSluice(yaml("workers: 2\nuser: nobody", `"${first}"`));
     expect(uidsOf(sluice.pid)).toEqual([0]);
     await answers(sluice, first!);
