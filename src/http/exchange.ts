@@ -140,16 +140,16 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
       return;
     }
     if (route.totalMs !== 0) this.setTotal(route.totalMs);
-    this.useRoute(route, head);
+    this.usePool(route.pool, head);
     this.dispatch(head, more);
   }
 
-  private useRoute(route: Route, head: Head): void {
-    const runtime = route.pool;
-    const pool = runtime.pool;
+  private usePool(runtime: PoolRuntime, known: Head | null): void {
+    const { pool } = runtime;
     this.pool = runtime;
-    resetPickState(this.pick, pool.members.length, this.startMs);
+    resetPickState(this.pick, pool.members.length, this.listener.clock.cachedMs);
     if (pool.wantsHash && pool.hashKey !== null) {
+      const head = known ?? this.headAgain();
       this.pick.hash = hashOf(pool.hashKey, head, clientAddress(this.client!, head, this.listener));
     }
   }
@@ -259,13 +259,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   /** The pool was replaced while this exchange waited in its queue. */
   moveTo(successor: PoolRuntime): void {
     this.listener.counters[LC.queued]!--;
-    this.pool = successor;
-    resetPickState(this.pick, successor.pool.members.length, this.listener.clock.cachedMs);
-    const { pool } = successor;
-    if (pool.wantsHash && pool.hashKey !== null) {
-      const head = this.headAgain();
-      this.pick.hash = hashOf(pool.hashKey, head, clientAddress(this.client!, head, this.listener));
-    }
+    this.usePool(successor, null);
     this.dispatch(null, false);
   }
 
@@ -339,12 +333,10 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
 
   /** The endpoint's part is over; the exchange is when the client has taken the last of the response. */
   private complete(flow: Flow): void {
-    if (flow !== Flow.Pause) {
-      this.finish(0);
-      return;
-    }
-    this.completed = true;
-    this.letGo(0);
+    if (flow === Flow.Pause) {
+      this.completed = true;
+      this.letGo(0);
+    } else this.finish(0);
   }
 
   /** The endpoint has taken what was sent: more of the request body may come. */
