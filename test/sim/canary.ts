@@ -25,10 +25,6 @@ function nth(n: number): () => boolean {
   return () => ++calls === n;
 }
 
-function isUpstream(socket: SimSocket): boolean {
-  return socket.remotePort < 40_000;
-}
-
 /** Replaces a method for as long as the returned function is not called. */
 function replace<T extends object, K extends keyof T>(target: T, name: K, make: (original: T[K]) => T[K]): () => void {
   const original = target[name];
@@ -56,7 +52,7 @@ function crossing(): Sabotage {
   const now = nth(30);
   return {
     route: (socket) => {
-      if (isUpstream(socket)) return socket;
+      if (socket.isOutgoing) return socket;
       if (!clients.includes(socket)) clients.push(socket);
       const other = clients.find((client) => client !== socket && client.isOpen);
       return other !== undefined && now() ? other : socket;

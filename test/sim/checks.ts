@@ -13,7 +13,7 @@ interface Holder {
   readonly headBuffer?: { readonly length: number } | null;
 }
 
-const headBytesMax = 16 * 1024;
+const headBytesMax = 60 * 1024;
 /** What one turn of reading into lent memory may bring. */
 const lentBytes = 128 * 1024;
 
@@ -97,5 +97,40 @@ export function checkQuiet(world: World): void {
   for (let row = 0; row < columns.size.endpoints; row++) {
     if (columns.active[row] !== 0) trace.fail("active", `row ${row}: ${columns.active[row]} requests never released`);
   }
+  checkCounters(world);
   kernel.checkFrozen();
+}
+
+/** What was counted against what happened. */
+function checkCounters(world: World): void {
+  const { trace, kernel, columns, workers, weather } = world;
+  const sum = (name: keyof typeof LC): number =>
+    total(columns.size.listeners, (w, row) => columns.listener(w, row)[LC[name]]!);
+  const sumUp = (name: keyof typeof EC): number =>
+    total(columns.size.endpoints, (w, row) => columns.endpoint(w, row)[EC[name]]!);
+  const total = (rows: number, value: (worker: number, row: number) => number): number => {
+    let result = 0;
+    for (const { context } of workers) for (let row = 0; row < rows; row++) result += value(context.worker, row);
+    return result;
+  };
+  const equal = (what: string, counted: number, real: number): void => {
+    if (counted !== real) trace.fail("counter", `${what}: ${counted} counted, ${real} happened`);
+  };
+  const [fromClients, toClients, fromEndpoints, toEndpoints] = kernel.traffic;
+  equal("accepted", sum("accepted"), kernel.accepts);
+  equal("connects", sumUp("connects"), kernel.connects);
+  equal("bytes from clients", sum("bytesReceived"), fromClients!);
+  // Bytes that came when no request was under way count for nobody.
+  if (weather.faults + weather.idleCloses === 0) equal("bytes from endpoints", sumUp("bytesReceived"), fromEndpoints!);
+  // What a tunnel took in counts as sent, also where its end came first.
+  if (world.ledger.tally.tunnels === 0) {
+    equal("bytes to clients", sum("bytesSent"), toClients!);
+    equal("bytes to endpoints", sumUp("bytesSent"), toEndpoints!);
+  }
+  const statuses = sum("status1xx") + sum("status2xx") + sum("status3xx") + sum("status4xx") + sum("status5xx");
+  if (statuses < sum("requests") - world.ledger.tally.unanswered - world.ledger.tally.broken) {
+    trace.fail("counter", `${statuses} statuses for ${sum("requests")} requests`);
+  }
+  if (weather.logs && world.logLines < statuses)
+    trace.fail("counter", `${world.logLines} lines for ${statuses} statuses`);
 }

@@ -37,6 +37,8 @@ export class SimClient implements ConnectionEvents, MessageSink {
   private closing = false;
   private gone = false;
   private tunnel: TunnelPeer | null = null;
+  /** Bytes of the tunnel sent right behind the request, before anybody agreed to one. */
+  private early = 0;
   /** How often it may still stop reading for a while: a run has to end. */
   private rests = 8;
 
@@ -107,6 +109,10 @@ export class SimClient implements ConnectionEvents, MessageSink {
   private bodySteps(request: SimRequest): readonly Step[] {
     const { dice, weather, agenda } = this.world;
     const { spec } = request;
+    if (spec.upgrades && dice.chance(0.3)) {
+      this.early = Math.min(spec.tunnelLength, dice.whole(1, 5000));
+      return [bytesStep(content(keyOf("up", spec.id), 0, this.early))];
+    }
     if (spec.body === "none") return [];
     const key = keyOf("request", spec.id);
     const chunked = spec.body === "chunked";
@@ -188,7 +194,9 @@ export class SimClient implements ConnectionEvents, MessageSink {
     const { ledger, trace } = this.world;
     const request = this.waiting[0];
     if (request === undefined) {
-      trace.fail("response", `a response to nothing: ${head.startLine}`);
+      // Bytes for a tunnel that was refused are no request.
+      if (this.early === 0) trace.fail("response", `a response to nothing: ${head.startLine}`);
+      this.reader.stop();
       return { kind: "none" };
     }
     const status = Number(head.startLine.slice(9, 12));
@@ -211,8 +219,8 @@ export class SimClient implements ConnectionEvents, MessageSink {
     request.answeredBy = this.attempt;
     if (this.attempt !== null) checkResponseHead(this.world, this.attempt, head);
     this.stray = valuesOf(head.lines, "x-sim-stray").length > 0;
-    if (!this.sender.isIdle && this.waiting.length === 1) this.answeredEarly(request);
     if (status === 101) return this.openTunnel(request);
+    if (!this.sender.isIdle && this.waiting.length === 1) this.answeredEarly(request);
     if (request.spec.method === "HEAD" || status === 204 || status === 304) return { kind: "none" };
     if (!request.spec.http10 && framing.kind === "close") trace.fail("response", `${request.name}: until close`);
     if (framing.kind === "close") this.announced();
@@ -300,6 +308,7 @@ export class SimClient implements ConnectionEvents, MessageSink {
       name: `${request.name}, tunnel to the client`,
       sendKey: keyOf("up", request.spec.id),
       sendLength: request.spec.tunnelLength,
+      sentBefore: this.early - this.sender.abandon(),
       receiveKey: keyOf("down", attempt.serial),
       receiveLength: attempt.tunnelLength,
       excused: () => request.has(Excuse.Endpoint | Excuse.Client | Excuse.Cut),

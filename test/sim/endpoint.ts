@@ -241,6 +241,8 @@ class EndpointConnection implements ConnectionEvents, MessageSink {
         return half("reset");
       case "fin-head":
         return half("fin");
+      case "many-interims":
+        return bad(`HTTP/1.1 103 Early Hints\r\nX-Sim-Id: ${attempt.request.spec.id}\r\n\r\n`.repeat(40));
       case "two-lengths":
         return bad("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd");
       case "length-and-chunked":
@@ -357,6 +359,7 @@ class EndpointConnection implements ConnectionEvents, MessageSink {
       name: `${request.name}, tunnel to the endpoint`,
       sendKey: keyOf("down", attempt.serial),
       sendLength: attempt.tunnelLength,
+      sentBefore: 0,
       receiveKey: keyOf("up", spec.id),
       receiveLength: spec.tunnelLength,
       excused: () => request.has(Excuse.Endpoint | Excuse.Client | Excuse.Cut),

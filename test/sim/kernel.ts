@@ -15,6 +15,8 @@ export interface NetMood {
   readonly windowMax: number;
   /** Longest piece given to onData. */
   readonly readMax: number;
+  /** Share of deliveries that come late, because the process is busy: more arrives until then. */
+  readonly lag: number;
   /** Share of deliveries that take all there is. */
   readonly whole: number;
   /** Share of writes that take less than there is room for. */
@@ -82,6 +84,7 @@ class Door implements Listening {
   private let(socket: SimSocket, accept: (connection: Connection) => ConnectionEvents): void {
     if (socket.state !== SocketState.Queued) return;
     socket.state = SocketState.Open;
+    this.kernel.accepts++;
     this.kernel.trace.note("accept", socket.label, this.port);
     this.kernel.call(socket, "", () => socket.accepted(accept(socket)));
   }
@@ -97,6 +100,10 @@ export class Kernel {
   flushedMax = 0;
   /** Asked after every call of the proxy: bytes it holds for this connection. */
   inspect: ((socket: SimSocket) => void) | null = null;
+  /** Bytes on the proxy's connections with clients, [0] received and [1] sent, and with endpoints, [2] and [3]. */
+  readonly traffic = [0, 0, 0, 0];
+  accepts = 0;
+  connects = 0;
   /** Hears of every outgoing connection of the proxy, when it is established. */
   onUpstream: ((socket: SimSocket, key: string) => void) | null = null;
   /** Hears that the peer of one of the proxy's ends is gone, before the proxy does. */
@@ -134,6 +141,8 @@ export class Kernel {
   }
 
   noteBytes(what: string, socket: SimSocket, bytes: Uint8Array): void {
+    if (socket.owner === "proxy")
+      this.traffic[(socket.isOutgoing ? 2 : 0) + (what === "write" ? 1 : 0)]! += bytes.length;
     this.trace.note(what, socket.label, bytes.length, digest(bytes));
     if (this.trace.print !== null)
       this.trace.print(`  ${JSON.stringify(Buffer.from(bytes).toString("latin1", 0, 60))}`);
@@ -201,6 +210,8 @@ export class Kernel {
     const address = target.unixPath === null ? target.ip : "unix:";
     const socket = new SimSocket(this, "proxy", SocketState.Connecting, address, target.port);
     socket.events = events;
+    socket.isOutgoing = true;
+    this.connects++;
     this.trace.note("connect", socket.label, key);
     this.agenda.after(this.latency(), () => this.syn(socket, key));
     return socket;

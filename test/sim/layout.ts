@@ -68,7 +68,7 @@ export class Layout {
     this.sites = sitesOf(weather);
     for (const site of this.sites) if (site.host !== null) this.names.set(site.host, site.ip);
     this.pools = ["main", "other"].map((name) => this.draft(name));
-    this.connectionsMax = dice.chance(0.2) ? dice.whole(3, 10) : 1000;
+    this.connectionsMax = dice.chance(0.2) ? dice.whole(8, 15) : 1000;
   }
 
   portOf(listener: string): number {
@@ -117,7 +117,7 @@ export class Layout {
         break;
       case 5:
         pool.keepConnections = dice.pick([0, 1, 2, 100]);
-        this.connectionsMax = dice.chance(0.3) ? dice.whole(3, 10) : 1000;
+        this.connectionsMax = dice.chance(0.3) ? dice.whole(8, 15) : 1000;
         break;
       default:
         if (!this.weather.solid && dice.chance(0.5)) this.toggleListener();
@@ -165,7 +165,8 @@ export class Layout {
       site,
       weight: dice.chance(0.6) ? 1 : dice.whole(1, 5),
       backup: !site.solid && dice.chance(0.2),
-      maxConnections: this.weather.limited && !site.solid && dice.chance(0.6) ? dice.whole(1, 4) : OFF,
+      maxConnections:
+        this.weather.limited && !site.solid && dice.chance(0.6) ? dice.whole(1, this.weather.crowded ? 2 : 4) : OFF,
     };
   }
 
@@ -233,7 +234,7 @@ export class Layout {
       workers: weather.workers,
       user: null,
       admin: null,
-      accessLog: null,
+      accessLog: weather.logs ? { format: "json", template: "", file: "-" } : null,
       logLevel: "error",
       timeouts: { drainMs: 1000 },
       listeners: [...this.listeners].map((name, i) => ({

@@ -4,7 +4,7 @@
 import { latin1 } from "../../src/wire/h1/tables.ts";
 import type { Dice } from "./dice.ts";
 import type { RequestSpec } from "./ledger.ts";
-import type { Weather } from "./weather.ts";
+import { bodySize, type Weather } from "./weather.ts";
 
 /** A field line, and whether it must arrive at the endpoint. */
 interface Line {
@@ -22,10 +22,11 @@ export function noise(dice: Dice, length: number): string {
   return text.slice(0, length);
 }
 
-export function noiseLines(dice: Dice): readonly string[] {
+/** Fields that mean nothing; now and then one is long, up to longMax characters. */
+export function noiseLines(dice: Dice, longMax: number): readonly string[] {
   const lines: string[] = [];
   for (let i = dice.whole(0, 4); i > 0; i--) {
-    const value = noise(dice, dice.chance(0.1) ? dice.whole(500, 3000) : dice.whole(0, 60));
+    const value = noise(dice, dice.chance(0.1) ? dice.whole(500, longMax) : dice.whole(0, 60));
     lines.push(dice.pick(["X-Noise: ", "x-noise:", "Accept:  ", "User-Agent: ", "Cookie: a=b; c="]) + value);
   }
   return lines;
@@ -131,13 +132,13 @@ function claims(dice: Dice, trusted: boolean, address: string): Claims {
 export function randomRequest(dice: Dice, weather: Weather, id: number, address: string, last: boolean): RequestSpec {
   const shape = shapeOf(dice, weather, last);
   const target = targetOf(dice, shape, id);
-  const bodyLength = shape.body === "none" ? 0 : dice.size(weather.bodyMax);
+  const bodyLength = shape.body === "none" ? 0 : bodySize(dice, weather);
   const claim = claims(dice, weather.trusted && address.startsWith("198.51.100."), address);
   const expects = shape.body !== "none" && bodyLength > 0 && !shape.http10 && dice.chance(0.15);
   const trailers = shape.body === "chunked" && dice.chance(0.4) ? [`X-Sim-Trailer: ${id}`, "X-Other: a b"] : [];
   const lines: Line[] = [
     stay(`X-Sim-Id: ${id}`),
-    ...noiseLines(dice).map(stay),
+    ...noiseLines(dice, 3000).map(stay),
     ...hopLines(dice, shape),
     ...claim.lines,
   ];
@@ -164,7 +165,7 @@ export function randomRequest(dice: Dice, weather: Weather, id: number, address:
     wantedLines: lines.filter(({ stays }) => stays).map(({ text }) => text),
     wantedId: claim.wantedId,
     wantedFor: claim.wantedFor,
-    tunnelLength: shape.upgrades ? dice.size(weather.bodyMax) : 0,
+    tunnelLength: shape.upgrades ? bodySize(dice, weather) : 0,
   };
 }
 

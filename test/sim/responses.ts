@@ -3,7 +3,7 @@
 import type { Dice } from "./dice.ts";
 import type { SimRequest } from "./ledger.ts";
 import { noise, noiseLines } from "./requests.ts";
-import type { Weather } from "./weather.ts";
+import { bodySize, type Weather } from "./weather.ts";
 
 /** How a response goes wrong. Those before the head may lead to a second attempt. */
 export type Fault =
@@ -13,6 +13,7 @@ export type Fault =
   | "reset-head"
   | "fin-head"
   | "garbage-head"
+  | "many-interims"
   | "two-lengths"
   | "length-and-chunked"
   | "unasked-101"
@@ -50,6 +51,7 @@ const faultsBefore: readonly Fault[] = [
   "reset-head",
   "fin-head",
   "garbage-head",
+  "many-interims",
   "two-lengths",
   "length-and-chunked",
   "unasked-101",
@@ -133,11 +135,15 @@ export function randomResponse(dice: Dice, weather: Weather, request: SimRequest
   const bodiless = tunnel || status === 204 || status === 304 || spec.method === "HEAD";
   const http10 = !tunnel && dice.chance(0.08);
   const framing = framingOf(dice, bodiless, http10);
-  const bodyLength = framing === "none" ? 0 : dice.size(weather.bodyMax);
+  const bodyLength = framing === "none" ? 0 : bodySize(dice, weather);
   const fault = faultOf(dice, weather, framing, bodyLength);
   const after = afterOf(dice, weather, framing, fault);
   const framed = framingLines(dice, { framing, bodyLength, after, status }, spec.method, http10);
-  const lines = [`X-Sim-Id: ${spec.id}`, `X-Sim-Attempt: ${serial}`, ...noiseLines(dice)];
+  const lines = [
+    `X-Sim-Id: ${spec.id}`,
+    `X-Sim-Attempt: ${serial}`,
+    ...noiseLines(dice, dice.chance(0.1) ? 50_000 : 3000),
+  ];
   const all = lines.map((text) => ({ text, stays: true }));
   for (const text of framed.stay) all.splice(dice.whole(0, all.length), 0, { text, stays: true });
   for (const text of framed.go) all.splice(dice.whole(0, all.length), 0, { text, stays: false });
@@ -154,11 +160,13 @@ export function randomResponse(dice: Dice, weather: Weather, request: SimRequest
     bodyLength,
     trailers: framing === "chunked" && dice.chance(0.3) ? [`X-Sim-Trailer: ${serial}`, "X-Last: z"] : [],
     begins: early ? dice.pick(["head", "middle"]) : "end",
-    delayMs: dice.chance(weather.slow) ? dice.real(0, weather.deadlines.responseMs * 0.4) : dice.real(0, 5),
+    delayMs: dice.chance(weather.slow)
+      ? dice.real(0, weather.deadlines.responseMs * 0.4)
+      : dice.real(0, weather.crowded ? 100 : 5),
     pauseMs: dice.chance(weather.slow) ? dice.real(0, weather.deadlines.responseMs * 0.3) : 0,
     fault: tunnel && fault !== null && !faultsBefore.includes(fault) ? null : fault,
     after,
     tunnel,
-    tunnelLength: tunnel ? dice.size(weather.bodyMax) : 0,
+    tunnelLength: tunnel ? bodySize(dice, weather) : 0,
   };
 }

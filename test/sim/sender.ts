@@ -47,6 +47,14 @@ export class Sender {
     this.gated = false;
   }
 
+  /** The same; returns how many bytes were not sent. */
+  abandon(): number {
+    let rest = this.piece === null ? 0 : this.piece.length - this.at;
+    for (const step of this.steps) if (step.kind === "bytes") rest += step.make().length;
+    this.stop();
+    return rest;
+  }
+
   /** Lets the gate it stands at, or the next one, be passed. */
   openGate(): void {
     const index = this.steps.findIndex((step) => step.kind === "gate");

@@ -63,6 +63,8 @@ export class SimSocket implements Connection {
   private drainArranged = false;
   private pumpAtMs = Infinity;
   private inData = false;
+  /** Has something to look at, and is kept waiting. */
+  private late = false;
 
   constructor(kernel: Kernel, owner: "proxy" | "world", state: SocketState, address: string, port: number) {
     this.kernel = kernel;
@@ -255,16 +257,26 @@ export class SimSocket implements Connection {
     let atMs = this.resetAtMs;
     if (!this.paused) atMs = Math.min(atMs, this.inbox.nextMs(this.finHeard));
     if (atMs === Infinity) return;
-    const { agenda, dice, mood } = this.kernel;
-    const at = Math.max(atMs, agenda.nowMs) + dice.real(0, 0.05) + (dice.chance(mood.lag) ? dice.real(0, 5) : 0);
-    if (at >= this.pumpAtMs) return;
+    const { agenda, dice } = this.kernel;
+    const at = Math.max(atMs, agenda.nowMs) + dice.real(0, 0.05);
+    if (at >= this.pumpAtMs || this.late) return;
     this.pumpAtMs = at;
     agenda.at(at, () => {
-      if (this.pumpAtMs !== at) return; // an earlier look came in between
-      this.pumpAtMs = Infinity;
-      this.pump();
-      this.arm();
+      if (this.pumpAtMs === at) this.look(); // else an earlier look came in between
     });
+  }
+
+  /** Its turn has come; or would have, if the process were not busy. */
+  private look(): void {
+    const { agenda, dice, mood } = this.kernel;
+    this.late = !this.late && dice.chance(mood.lag);
+    if (this.late) {
+      agenda.after(dice.real(0, 5), () => this.look());
+      return;
+    }
+    this.pumpAtMs = Infinity;
+    this.pump();
+    this.arm();
   }
 
   private pump(): void {

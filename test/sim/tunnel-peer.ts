@@ -11,6 +11,8 @@ export interface TunnelTerms {
   readonly name: string;
   readonly sendKey: number;
   readonly sendLength: number;
+  /** How much of it has been sent before the tunnel was there. */
+  readonly sentBefore: number;
   readonly receiveKey: number;
   readonly receiveLength: number;
   /** May the tunnel end before everything has passed? */
@@ -38,11 +40,11 @@ export class TunnelPeer implements ConnectionEvents {
   /** Begins to send. */
   start(): void {
     const { dice, weather } = this.world;
-    const { sendKey, sendLength } = this.terms;
+    const { sendKey, sendLength, sentBefore } = this.terms;
     const steps: Step[] = [];
     const rude = dice.chance(weather.rude * 0.5);
-    const stopAt = rude ? dice.whole(0, sendLength) : Infinity;
-    for (let at = 0; at < sendLength;) {
+    const stopAt = rude ? dice.whole(sentBefore, sendLength) : Infinity;
+    for (let at = sentBefore; at < sendLength;) {
       const from = at;
       const size = Math.min(sendLength - at, dice.whole(1, 8000));
       if (from <= stopAt && stopAt < from + size) steps.push({ kind: "do", run: () => this.misbehave() });

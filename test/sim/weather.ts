@@ -45,6 +45,13 @@ export interface Weather {
   readonly deaths: number;
   /** Endpoints with a limit on requests in progress. */
   readonly limited: boolean;
+  /** Responses take a while, so that others wait for a place. */
+  readonly crowded: boolean;
+  /** Client connections the descriptor limit allows; 0 = no limit. */
+  readonly connectionsMax: number;
+  readonly logs: boolean;
+  /** Much at once: as a fast network is to long bodies. */
+  readonly bulk: boolean;
   readonly bodyMax: number;
   /** Limit on request bodies; 0 = none. */
   readonly bodyLimit: number;
@@ -62,7 +69,9 @@ type Rough = Pick<
   "profile" | "solid" | "faults" | "idleCloses" | "rude" | "malformed" | "reloads" | "flips" | "deaths"
 > & {
   readonly limited: boolean;
+  readonly crowded: boolean;
   readonly total: boolean;
+  readonly bulk: boolean;
 };
 
 const clear: Rough = {
@@ -76,7 +85,9 @@ const clear: Rough = {
   flips: 0,
   deaths: 0,
   limited: false,
+  crowded: false,
   total: false,
+  bulk: false,
 };
 
 const profiles: readonly (readonly [number, Rough])[] = [
@@ -84,6 +95,7 @@ const profiles: readonly (readonly [number, Rough])[] = [
   [2, { ...clear, profile: "reload", reloads: 12, flips: 10 }],
   [2, { ...clear, profile: "idle-races", idleCloses: 0.5, reloads: 2 }],
   [3, { ...clear, profile: "endpoints", faults: 0.2, idleCloses: 0.2, reloads: 2, flips: 5, deaths: 4 }],
+  [1, { ...clear, profile: "bulk", bulk: true, faults: 0.1, idleCloses: 0.1, rude: 0.2, reloads: 2 }],
   [2, { ...clear, profile: "clients", rude: 0.5, malformed: 0.2, reloads: 1 }],
   [
     2,
@@ -92,6 +104,7 @@ const profiles: readonly (readonly [number, Rough])[] = [
       profile: "scarce",
       solid: false,
       limited: true,
+      crowded: true,
       faults: 0.05,
       flips: 10,
       deaths: 2,
@@ -112,7 +125,9 @@ const profiles: readonly (readonly [number, Rough])[] = [
       flips: 12,
       deaths: 6,
       limited: true,
+      crowded: false,
       total: true,
+      bulk: false,
     },
   ],
 ];
@@ -134,30 +149,48 @@ function deadlinesOf(dice: Dice, total: boolean): Deadlines {
   };
 }
 
-function netOf(dice: Dice): NetMood {
-  return {
+/** Bytes of a body. */
+export function bodySize(dice: Dice, weather: Weather): number {
+  const { bulk, bodyMax } = weather;
+  return bulk && dice.chance(0.4) ? dice.whole(bodyMax >> 2, bodyMax) : dice.size(bodyMax);
+}
+
+function netOf(dice: Dice, bulk: boolean): NetMood {
+  const mood: NetMood = {
     latencyMaxMs: dice.pick([0.5, 3, 15]),
-    windowMin: dice.pick([512, 4096, 16384]),
-    windowMax: dice.pick([2048, 65536, 600_000]) + 16384,
+    windowMin: dice.pick([512, 4096, 16_384]),
+    windowMax: dice.pick([2048, 65_536, 600_000]) + 16_384,
     readMax: dice.pick([700, 4096, 65_536, 524_288]),
+    lag: dice.pick([0, 0, 0.1]),
     whole: dice.pick([0.5, 0.9, 1]),
     partial: dice.pick([0, 0.1, 0.5]),
     spuriousDrain: dice.pick([0, 0.1]),
     flushOnReset: dice.pick([0, 0.5, 1]),
+  };
+  if (!bulk) return mood;
+  return {
+    ...mood,
+    windowMin: 300_000,
+    windowMax: 900_000,
+    readMax: dice.pick([140_000, 200_000]),
+    lag: 0.5,
+    whole: 0.95,
+    partial: 0,
   };
 }
 
 /** profile "" = by chance. */
 export function weatherOf(dice: Dice, profile: string): Weather {
   const chosen = dice.weighted(profiles);
-  const net = netOf(dice);
-  const bodies = net.readMax >= 65_536 ? [300, 5000, 60_000, 800_000] : [300, 5000, 5000, 40_000]; // small reads make many events
   const rough = profiles.find(([, { profile: name }]) => name === profile)?.[1] ?? chosen;
+  const bulk = rough.bulk || dice.chance(0.04);
+  const net = netOf(dice, bulk);
+  const bodies = net.readMax >= 65_536 ? [300, 5000, 60_000, 800_000] : [300, 5000, 5000, 40_000]; // small reads make many events
   return {
     profile: rough.profile,
     workers: dice.chance(0.25) ? 2 : 1,
     seconds: dice.whole(2, 5),
-    connections: dice.whole(6, 30),
+    connections: bulk ? dice.whole(2, 8) : dice.whole(6, rough.crowded ? 50 : 30),
     solid: rough.solid,
     faults: rough.faults,
     idleCloses: rough.idleCloses,
@@ -170,7 +203,11 @@ export function weatherOf(dice: Dice, profile: string): Weather {
     flips: dice.whole(0, rough.flips),
     deaths: dice.whole(0, rough.deaths),
     limited: rough.limited,
-    bodyMax: dice.pick(bodies),
+    crowded: rough.crowded,
+    connectionsMax: dice.chance(0.1) ? dice.whole(8, 15) : 0,
+    logs: dice.chance(0.3),
+    bulk,
+    bodyMax: bulk ? 800_000 : dice.pick(bodies),
     bodyLimit: dice.chance(0.15) ? 3000 : 0,
     requestsPerConnection: dice.chance(0.2) ? dice.whole(1, 5) : 0,
     trusted: dice.chance(0.2),

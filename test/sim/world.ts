@@ -70,6 +70,7 @@ export class World {
   readonly columns: Columns;
   readonly workers: readonly SimWorker[];
   heldMax = 0;
+  logLines = 0;
   private readonly seed: number;
   private readonly endpoints = new Map<string, SimEndpoint>();
   private readonly closingListeners = new Set<string>();
@@ -116,9 +117,27 @@ export class World {
       },
     };
     const env: Env = { clock, rng: new Dice(this.seed + worker + 1).rng, timers, net: this.kernel.net(), log };
-    const context: WorkerContext = { env, columns: this.columns, worker, accessLog: null, connectionsMax: 0 };
+    const { connectionsMax } = this.weather;
+    const accessLog = {
+      append: (bytes: Uint8Array, start: number, end: number): void =>
+        this.logged(Buffer.from(bytes).toString("utf8", start, end)),
+    };
+    const context: WorkerContext = { env, columns: this.columns, worker, accessLog, connectionsMax };
     const plane = new DataPlane(context);
     return { plane, context, timers, clock, generation: null };
+  }
+
+  /** A line of the access log: one JSON value that says how the exchange ended. */
+  private logged(line: string): void {
+    this.trace.note("log", line.length);
+    try {
+      const { status, termination } = JSON.parse(line) as { readonly status: number; readonly termination: string };
+      const whole = line.endsWith("\n") && line.indexOf("\n") === line.length - 1;
+      if (!whole || !Number.isInteger(status) || termination.length !== 2) this.trace.fail("log", line);
+      this.logLines++;
+    } catch {
+      this.trace.fail("log", line);
+    }
   }
 
   nextId(): number {
