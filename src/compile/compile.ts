@@ -22,7 +22,7 @@ export function compile(plan: Plan, previous: Generation | null, context: Worker
   }
   const listeners = new Map<string, ListenerPlan>();
   for (const config of plan.config.listeners) {
-    listeners.set(config.name, compileListener(config, plan, pools));
+    listeners.set(config.name, compileListener(config, plan, pools, context.worker));
   }
   return { number: plan.generation, accessLog: plan.config.accessLog, listeners, pools, exchanges: 0 };
 }
@@ -49,7 +49,17 @@ function targetOf(endpoint: EndpointConfig, resolved: string | null | undefined)
   return ip === null ? null : { ip, port: endpoint.port, unixPath: null };
 }
 
-function compileListener(config: ListenerConfig, plan: Plan, pools: ReadonlyMap<string, PoolRuntime>): ListenerPlan {
+/** A worker's part of a limit for the whole balancer; everybody has at least one. */
+function shareOf(limit: number, worker: number, workers: number): number {
+  return Math.max(1, Math.floor(limit / workers) + (worker < limit % workers ? 1 : 0));
+}
+
+function compileListener(
+  config: ListenerConfig,
+  plan: Plan,
+  pools: ReadonlyMap<string, PoolRuntime>,
+  worker: number,
+): ListenerPlan {
   const row = plan.listenerRows[config.name];
   if (row === undefined) throw new Error(`listener ${config.name} has no row`);
   const trustedProxies = config.trustedProxies.map((text) => {
@@ -64,7 +74,7 @@ function compileListener(config: ListenerConfig, plan: Plan, pools: ReadonlyMap<
     trustedProxies,
     viaLine: config.via === null ? null : latin1(`Via: 1.1 ${config.via}\r\n`),
     // The limit is for the whole balancer; each worker holds its share, since the kernel spreads connections evenly.
-    connectionsMax: Math.max(1, Math.ceil(config.limits.connections / plan.workers)),
+    connectionsMax: shareOf(config.limits.connections, worker, plan.workers),
     routes: config.routes.map((route) => compileRoute(config.name, route, pools)),
   };
 }
