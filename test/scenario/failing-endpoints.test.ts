@@ -99,6 +99,21 @@ test("a refused connection moves on to another endpoint, also with a body; two o
   expect((await endpoint(sluice, "refused", "b")).usable).toBe(false);
 });
 
+test("what one worker learns of an endpoint, all of them know", async () => {
+  await using three = await startSluice(`
+workers: 3
+accessLog: off
+listeners: { web: { bind: "127.0.0.1:0", forward: app } }
+pools:
+  app:
+    balance: round-robin
+    endpoints: [ "${a.address}", "${gone.address}" ]
+    passive: { maxFails: 2, failTimeout: 10m }
+`);
+  for (let i = 0; i < 40; i++) expect((await request(three.address("web"))).text()).toBe("a ok\n");
+  expect((await three.metrics()).sum("sluice_endpoint_connect_failures_total")).toBe(2);
+});
+
 test("passive: off never takes an endpoint out; a pool of one has nobody else to turn to", async () => {
   expect(await order("off", 20)).toBe("a".repeat(20));
   expect((await sluice.metrics()).sum("sluice_endpoint_connect_failures_total", { pool: "off" })).toBeGreaterThan(9);
