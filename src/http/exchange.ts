@@ -67,6 +67,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   attempts = 0;
   endpointId = "";
   repeats = 0;
+  nothingSent = false;
   connectFailures = 0;
   /** A byte of the request body has been taken from the client: it cannot be replayed. */
   bodyBegun = false;
@@ -356,6 +357,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
       this.connectFailures++;
       counters[EC.connectFailures]!++;
     }
+    this.nothingSent = failed.bytesOut === this.upstreamBytesOut;
     const index = this.index;
     this.index = -1;
     const retry = client.headSent || !client.isOpen ? Retry.No : decideRetry(f, this);
@@ -368,7 +370,8 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     }
     counters[EC.retries]!++;
     if (phaseOf(f) !== Phase.Connect) {
-      this.repeats++;
+      if (this.nothingSent) this.connectFailures++;
+      else this.repeats++;
       this.freshOnly = retry === Retry.FreshConnection;
     }
     this.dispatch(null, false);

@@ -6,7 +6,7 @@ import { retriesMax } from "../base/limits.ts";
 import { Method } from "../wire/head.ts";
 import { decideRetry, isIdempotent, Retry } from "./retry.ts";
 
-const get = { method: Method.Get, bodyBegun: false, connectFailures: 0, repeats: 0 };
+const get = { method: Method.Get, bodyBegun: false, connectFailures: 0, repeats: 0, nothingSent: false };
 const post = { ...get, method: Method.Post };
 const refused = failure(Side.Endpoint, Phase.Connect, FailureCause.Refused);
 const reset = failure(Side.Endpoint, Phase.ResponseHead, FailureCause.Reset);
@@ -34,6 +34,12 @@ describe("retry", () => {
       expect(decideRetry(f, { ...get, repeats: 1 })).toBe(Retry.No);
       expect(decideRetry(f, { ...get, bodyBegun: true })).toBe(Retry.No);
     }
+  });
+  test("a kept connection that took nothing is replaced, whatever the method, and costs no repeat", () => {
+    expect(decideRetry(raced, { ...post, nothingSent: true })).toBe(Retry.FreshConnection);
+    expect(decideRetry(raced, { ...get, repeats: 1, nothingSent: true })).toBe(Retry.FreshConnection);
+    expect(decideRetry(raced, { ...post, nothingSent: true, bodyBegun: true })).toBe(Retry.No);
+    expect(decideRetry(reset, { ...post, nothingSent: true })).toBe(Retry.No);
   });
   test("never after the response began, for a broken answer, or for a client's failure", () => {
     expect(decideRetry(failure(Side.Endpoint, Phase.ResponseBody, FailureCause.Reset), get)).toBe(Retry.No);

@@ -22,6 +22,8 @@ export interface AttemptHistory {
   readonly connectFailures: number;
   /** Attempts that were sent and are being repeated already. */
   readonly repeats: number;
+  /** Not one byte of the failed attempt was accepted by the kernel: the endpoint cannot have seen it. */
+  readonly nothingSent: boolean;
 }
 
 /** RFC 9110 9.2.2. */
@@ -41,6 +43,8 @@ export function decideRetry(f: Failure, history: AttemptHistory): Retry {
   const rule = ruleOf(f).retry;
   if (rule === "never" || history.bodyBegun) return Retry.No;
   if (rule === "always") return history.connectFailures < retriesMax ? Retry.OtherEndpoint : Retry.No;
+  // A kept connection that was found closed before the request went out: as safe as a failed connect, for any method.
+  if (rule === "reused" && history.nothingSent) return Retry.FreshConnection;
   // A request that may have been received is repeated once, and only if that cannot change its effect.
   if (history.repeats > 0 || !isIdempotent(history.method)) return Retry.No;
   if (rule === "reused") return Retry.FreshConnection;
