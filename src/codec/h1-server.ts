@@ -50,6 +50,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   requests = 0;
   /** Set when the final response head has been sent: no other answer is possible. */
   headSent = false;
+  endsWithClose = false;
   memo: Uint8Array | null = null;
   private state: State = State.Idle;
   private readonly timer: number;
@@ -249,6 +250,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     this.closeAfter = this.clientCloses || (host.requestsMax !== 0 && this.requests >= host.requestsMax);
     this.awaitsContinue = (flags & HeadFlag.Expect100) !== 0;
     this.headSent = false;
+    this.endsWithClose = false;
     this.chunkedOut = false;
     this.rawOut = false;
     const length = head.bodyLength;
@@ -367,7 +369,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     this.headSent = true;
     const length = head.bodyLength;
     if (!last && length < 0) {
-      if (this.http10) this.closeAfter = true;
+      if (this.http10) this.closeAfter = this.endsWithClose = true;
       else this.chunkedOut = true;
     }
     // An early answer: if the rest of the request will not be read, the client should know (RFC 9110 10.1.1, RFC 9112

@@ -67,6 +67,8 @@ export interface ServerStream extends HttpStream {
   readonly isOpen: boolean;
   /** The final response head has been sent. */
   readonly headSent: boolean;
+  /** The end of the response under way is told by the close alone: only a reset can say that it was cut short. */
+  readonly endsWithClose: boolean;
   /** Bytes the client has accepted so far, over all exchanges of the connection. */
   readonly bytesOut: number;
   /** Bytes received from, and accepted by, the client since the last call. */

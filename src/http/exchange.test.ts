@@ -139,3 +139,34 @@ test("one that the client never takes ends as what it is: aborted, or too slow",
   expect(slow.log).toEndWith(" cL\n");
   expect([slow.count("timeouts"), slow.open, slow.client.ended]).toEqual([1, [0, 0, 1], "abort"]);
 });
+
+test("a response cut short by its endpoint ends with FIN, so that what was sent arrives", () => {
+  const rig = new Rig();
+  rig.client.receive("GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+  const [endpoint] = rig.endpoints;
+  endpoint!.events.onOpen();
+  endpoint!.receive("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole");
+  endpoint!.receive("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\npar");
+  rig.client.room = 0;
+  endpoint!.receive("t");
+  endpoint!.break();
+  expect([rig.client.ended, rig.client.finished]).toEqual(["", false]); // a byte is still to be taken
+  rig.client.drain(Number.POSITIVE_INFINITY);
+  expect([rig.client.ended, rig.client.finished]).toEqual(["", true]);
+  expect(rig.client.sent()).toEndWith("\r\n\r\npart");
+  expect(rig.log).toEndWith(" SL\n");
+  rig.client.receiveFin();
+  expect(rig.open).toEqual([0, 0, 0]);
+  expect(rig.count("open")).toBe(0);
+});
+
+test("one to HTTP/1.0 whose end is the close is reset, for nothing else tells", () => {
+  const rig = new Rig();
+  rig.client.receive("GET /a HTTP/1.0\r\nHost: h\r\n\r\n");
+  const [endpoint] = rig.endpoints;
+  endpoint!.events.onOpen();
+  endpoint!.receive("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n");
+  endpoint!.break();
+  expect([rig.client.ended, rig.client.finished]).toEqual(["abort", false]);
+  expect(rig.open).toEqual([0, 0, 0]);
+});

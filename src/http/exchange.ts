@@ -137,7 +137,8 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     const route = listener.routeFor(head);
     this.route = route;
     if (route === null) {
-      this.respond(404);
+      this.sendAnswer(404);
+      this.finish(0);
       return;
     }
     if (route.totalMs !== 0) this.setTotal(route.totalMs);
@@ -394,11 +395,6 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     this.finish(f);
   }
 
-  private respond(status: number): void {
-    this.sendAnswer(status);
-    this.finish(0);
-  }
-
   private sendAnswer(status: number): void {
     this.status = status;
     this.answered = true;
@@ -476,7 +472,11 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     this.closeTimer();
     this.dispose(f);
     if (f === 0 || answered) client.done();
-    else client.reset(f);
+    else if (sideOf(f) === Side.Client || client.endsWithClose) client.reset(f);
+    else {
+      client.closeAfterResponse(); // what has been sent arrives; that the rest is missing, its framing tells
+      client.done();
+    }
   }
 
   /** Gives back the endpoint and its connection, if they are still held. */

@@ -32,6 +32,7 @@ export class RecordingStream implements ServerStream {
   memo: Uint8Array | null = null;
   isOpen = true;
   headSent = false;
+  endsWithClose = false;
   bytesOut = 0;
   closes = false;
   ended = false;
