@@ -108,7 +108,7 @@ export const NOTHING_MOVED: Moved = { taken: 0, rest: null };
 export interface ConnectionEvents {
   /** An outgoing connection is established. Never called for accepted connections, which are open from the start. */
   onOpen(): void;
-  /** Bytes arrived. They are a private copy and may be kept, but must never be written to. */
+  /** Bytes arrived. They are lent until this returns: whoever holds on to them says keep() (lending.ts). Never written to. */
   onData(bytes: Uint8Array): void;
   /** There is room to write again. May come without need. */
   onDrain(): void;

@@ -2,6 +2,7 @@
 // stopped, so that what waits in the program is at most what one receive brought (and rarely two). When it goes on is
 // the codec's business.
 
+import { keep } from "../base/lending.ts";
 import type { Connection } from "../base/ports.ts";
 
 /**
@@ -24,6 +25,7 @@ export interface Inlet {
 
 /** Keeps bytes[start, end) behind what is held already. The array is kept as it is, unless it is the lent one. */
 export function hold(inlet: Inlet, bytes: Uint8Array, start: number, end: number): void {
+  keep(bytes);
   const old = inlet.stash;
   if (old === null) {
     if (bytes === lent) {

@@ -2,6 +2,7 @@
 // the body bytes that came with it leave in one write, and the unsent rest that a connection keeps while its peer is
 // slow.
 
+import { keep } from "../base/lending.ts";
 import { copyBytes, Scratch } from "../base/bytes.ts";
 import { bodyCopyMax } from "../base/limits.ts";
 import type { Connection } from "../base/ports.ts";
@@ -85,8 +86,8 @@ export function sendBody(outlet: Outlet, bytes: Uint8Array, start: number, end: 
   return flow;
 }
 
-/** Gives bytes to the kernel and keeps what it does not take. keep = the caller's array may be held on to as it is. */
-export function offer(outlet: Outlet, bytes: Uint8Array, start: number, end: number, keep: boolean): Flow {
+/** Gives bytes to the kernel and keeps what it does not take. ownable = the caller's array may be held on to as it is. */
+export function offer(outlet: Outlet, bytes: Uint8Array, start: number, end: number, ownable: boolean): Flow {
   if (outlet.pending !== null) {
     append(outlet, bytes, start, end);
     return Flow.Pause;
@@ -95,7 +96,8 @@ export function offer(outlet: Outlet, bytes: Uint8Array, start: number, end: num
   if (accepted < 0) return Flow.Closed;
   outlet.bytesOut += accepted;
   if (accepted === end - start) return Flow.Go;
-  if (keep && bytes !== lent) {
+  if (ownable && bytes !== lent) {
+    keep(bytes);
     outlet.pending = end === bytes.length ? bytes : bytes.subarray(0, end);
     outlet.pendingAt = start + accepted;
   } else {

@@ -3,6 +3,7 @@
 // finish(), then reused.
 
 import { Scratch } from "../base/bytes.ts";
+import { keep } from "../base/lending.ts";
 import { type Failure, failure, FailureCause, phaseOf, Phase, ruleOf, sideOf, Side } from "../base/failure.ts";
 import type { TimerOwner } from "../base/timer-wheel.ts";
 import { markTried, type PickState } from "../balance/balancer.ts";
@@ -159,6 +160,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   private keepHead(head: Head): void {
     const size = head.end - head.start;
     if (head.bytes.length <= keepWholeMax || size * 2 > head.bytes.length) {
+      keep(head.bytes);
       this.headBytes = head.bytes;
       this.headStart = head.start;
       this.headEnd = head.end;

@@ -4,6 +4,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { keep } from "../base/lending.ts";
 import { Cause } from "../base/ports.ts";
 import type { Connection, ConnectionEvents, Target } from "../base/ports.ts";
 import { anyPort, connectedPair, dial, openDescriptors, Recorder, serve, settle, synSentTo } from "./test-kit.ts";
@@ -638,7 +639,10 @@ test("bytes move from socket to socket inside the kernel; what the target does n
     onClose() {},
     onData(bytes) {
       if (rest === 0) forward(bytes);
-      else kept.push(bytes);
+      else {
+        keep(bytes);
+        kept.push(bytes);
+      }
       while (rest === 0) {
         const moved = source.far.connection.moveTo(sink.far.connection, 100_000);
         if (moved.taken === 0) return;

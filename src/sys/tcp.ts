@@ -4,6 +4,7 @@
 // caller's.
 
 import { pausedBytesMax } from "../base/limits.ts";
+import { comesBack, lend } from "../base/lending.ts";
 import { Cause, NOTHING_MOVED } from "../base/ports.ts";
 import type { Connection, ConnectionEvents, Listening, Moved, Net, Target } from "../base/ports.ts";
 import { connectByName, connectOnFd, listenOnFd } from "./bun-hidden.ts";
@@ -372,6 +373,21 @@ function causeOfError(error: Error | undefined): Cause {
   return causeOfCode((error as { code?: string }).code ?? "");
 }
 
+/** From here on it pays to give the memory back at once. */
+const lendBytesMin = 16 * 1024;
+
+/** Bun makes a new buffer for each receive. A long one that nobody kept is given back to the allocator at once. */
+function deliver(connection: TcpConnection, bytes: Uint8Array): void {
+  if (connection.paused && connection.overruns(bytes.length)) return;
+  if (bytes.length < lendBytesMin) {
+    connection.events.onData(bytes);
+    return;
+  }
+  lend(bytes);
+  connection.events.onData(bytes);
+  if (comesBack() && bytes.length === bytes.buffer.byteLength) (bytes.buffer as ArrayBuffer).transfer(0);
+}
+
 function acceptedHandlers(net: TcpNet): RawHandlers<SocketData> {
   return {
     open(socket) {
@@ -383,9 +399,7 @@ function acceptedHandlers(net: TcpNet): RawHandlers<SocketData> {
       else if (connection.state === State.Open) connection.events = events;
     },
     data(socket, bytes) {
-      const connection = socket.data as TcpConnection;
-      if (connection.paused && connection.overruns(bytes.length)) return;
-      connection.events.onData(bytes);
+      deliver(socket.data as TcpConnection, bytes);
     },
     drain(socket) {
       (socket.data as TcpConnection).events.onDrain();
@@ -414,8 +428,7 @@ function outgoingHandlers(net: TcpNet): RawHandlers<SocketData> {
     data(socket, bytes) {
       const connection = socket.data as TcpConnection;
       if (connection.state === State.Connecting) connection.established();
-      if (connection.paused && connection.overruns(bytes.length)) return;
-      connection.events.onData(bytes);
+      deliver(connection, bytes);
     },
     drain(socket) {
       const connection = socket.data as TcpConnection;

@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { Connection, ConnectionEvents, Listening, Net, Target } from "../base/ports.ts";
+import { keep } from "../base/lending.ts";
 import { Cause } from "../base/ports.ts";
 import { createListener } from "./listen-socket.ts";
 import { createNet } from "./tcp.ts";
@@ -57,7 +58,10 @@ export class Recorder implements ConnectionEvents {
   }
   onData(bytes: Uint8Array): void {
     this.received += bytes.length;
-    if (this.keep) this.chunks.push(bytes);
+    if (this.keep) {
+      keep(bytes);
+      this.chunks.push(bytes);
+    }
     this.order.push("data");
   }
   onDrain(): void {
