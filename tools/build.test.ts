@@ -1,0 +1,63 @@
+// The one-file executable works where nothing else is: in an empty directory, without this tree's node_modules.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { build } from "./build.ts";
+
+const root = resolve(import.meta.dir, "..");
+let directory = "";
+let executable = "";
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "sluice-build-"));
+  executable = join(directory, "out", "sluice");
+  expect(await build({ outfile: executable, target: null })).toBe(0);
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const child = Bun.spawn([executable, ...args], {
+    cwd: directory,
+    env: { PATH: "/usr/bin:/bin" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { code, out, err };
+}
+
+test("--version is the package's", async () => {
+  const manifest = (await Bun.file(join(root, "package.json")).json()) as { version: string };
+  const { code, out } = await run("--version");
+  expect(code).toBe(0);
+  expect(out).toContain(manifest.version);
+});
+
+test("check accepts a good file and refuses a bad one", async () => {
+  const good =
+    "listeners: { web: { bind: 127.0.0.1:0, forward: app } }\npools: { app: { endpoints: [127.0.0.1:1] } }\n";
+  writeFileSync(join(directory, "good.yaml"), good);
+  writeFileSync(join(directory, "bad.yaml"), good.replace("forward: app", "forward: ape"));
+  const accepted = await run("check", "good.yaml");
+  expect(accepted.err).toBe("");
+  expect(accepted.code).toBe(0);
+  const refused = await run("check", "bad.yaml");
+  expect(refused.code).toBe(1);
+  expect(refused.out + refused.err).toContain("bad.yaml:1:");
+});
+
+test("runs a TypeScript configuration that imports defineConfig, with no package installed beside it", async () => {
+  const text = `import { defineConfig } from "sluice";
+    const ports: readonly number[] = [1, 2];
+    export default defineConfig({
+      listeners: { web: { bind: "127.0.0.1:0", forward: "app" } },
+      pools: { app: { endpoints: ports.map((port) => \`127.0.0.1:\${port}\`) } },
+    });`;
+  writeFileSync(join(directory, "sluice.config.ts"), text);
+  const { code, err } = await run("check", "sluice.config.ts");
+  expect(err).toBe("");
+  expect(code).toBe(0);
+});
