@@ -86,7 +86,6 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     this.setDeadline(host.requestHeadMs);
   }
 
-  /** True while the connection can still carry a response. */
   get isOpen(): boolean {
     return this.state < State.Lingering;
   }
@@ -148,8 +147,11 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
       this.state === State.Body ? Phase.RequestBody : this.headSent ? Phase.ResponseBody : Phase.ResponseHead;
     const sink = this.sink;
     this.shut();
-    const why = cause === Cause.TimedOut ? FailureCause.Timeout : FailureCause.Reset;
-    if (sink !== null) sink.onReset(failure(Side.Client, phase, why));
+    if (sink === null) return;
+    // Our own doing: the drain deadline has come, or there is a bug.
+    const ours = this.host.draining ? FailureCause.Drain : FailureCause.Internal;
+    const theirs = cause === Cause.TimedOut ? FailureCause.Timeout : FailureCause.Reset;
+    sink.onReset(cause === Cause.Aborted ? failure(Side.Proxy, phase, ours) : failure(Side.Client, phase, theirs));
   }
 
   onDrain(): void {
@@ -427,12 +429,10 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     return count;
   }
 
-  /** The response under way is the last one on this connection. */
   closeAfterResponse(): void {
     this.closeAfter = true;
   }
 
-  /** The exchange is over (the response is complete): go on with the next request, or close. */
   done(): void {
     this.sink = null;
     this.directTo = null;

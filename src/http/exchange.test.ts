@@ -170,3 +170,13 @@ test("one to HTTP/1.0 whose end is the close is reset, for nothing else tells", 
   expect([rig.client.ended, rig.client.finished]).toEqual(["abort", false]);
   expect(rig.open).toEqual([0, 0, 0]);
 });
+
+test("what the drain deadline breaks is our doing, not the client's", () => {
+  const rig = new Rig();
+  rig.client.receive("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  rig.endpoints[0]!.events.onOpen();
+  rig.listener.drain();
+  rig.listener.abort();
+  expect(rig.log).toBe("/a 0 0 0.000 PH\n");
+  expect([rig.count("clientAborts"), rig.count("open"), rig.open]).toEqual([0, 0, [0, 0, 0]]);
+});
