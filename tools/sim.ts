@@ -1,6 +1,6 @@
-// The simulator's driver: `bun tools/sim.ts [--seed S] [--runs N] [--seconds N] [--profile NAME] [--verbose]`. Runs the real proxy
-// over a simulated network, one seed after the other, and stops at the first violation with its seed, which together with the
-// commit repeats the run exactly. Exit 1: a violation; 2: the arguments are wrong.
+// The simulator's driver: `bun tools/sim.ts [--seed S] [--runs N] [--seconds N] [--profile NAME] [--verbose]`. Runs the
+// real proxy over a simulated network, one seed after the other, and stops at the first violation with its seed, which
+// together with the commit repeats the run exactly. Exit 1: a violation; 2: the arguments are wrong.
 
 import { profileNames } from "../test/sim/weather.ts";
 import { type RunResult, World } from "../test/sim/world.ts";

@@ -1,5 +1,5 @@
-// Virtual time: what is to happen when, and the clocks that the simulated processes read. Things due at the same moment happen in
-// the order in which they were arranged, so a run is the same each time.
+// Virtual time: what is to happen when, and the clocks that the simulated processes read. Things due at the same moment
+// happen in the order in which they were arranged, so a run is the same each time.
 
 import type { Clock } from "../../src/base/ports.ts";
 

@@ -1,5 +1,5 @@
-// Deliberate mistakes, to prove that the simulator finds such: some on the proxy's side of the network, some put into the proxy's
-// own classes for the time of one run.
+// Deliberate mistakes, to prove that the simulator finds such: some on the proxy's side of the network, some put into
+// the proxy's own classes for the time of one run.
 
 import { TimerWheel } from "../../src/base/timer-wheel.ts";
 import { Exchange } from "../../src/http/exchange.ts";

@@ -1,5 +1,5 @@
-// A scripted client connection: sends its requests with pipelining, pauses and pieces, reads the responses with a strict reader,
-// checks every line and byte, and misbehaves when its script says so.
+// A scripted client connection: sends its requests with pipelining, pauses and pieces, reads the responses with a
+// strict reader, checks every line and byte, and misbehaves when its script says so.
 
 import type { Cause, ConnectionEvents } from "../../src/base/ports.ts";
 import { latin1 } from "../../src/wire/h1/tables.ts";

@@ -1,5 +1,5 @@
-// The bytes of bodies and tunnels: a stream without period that its key alone decides, so that any byte at any offset can be
-// checked, and a byte of one message in another one does not pass.
+// The bytes of bodies and tunnels: a stream without period that its key alone decides, so that any byte at any offset
+// can be checked, and a byte of one message in another one does not pass.
 
 import { mix32 } from "../../src/base/hash.ts";
 

@@ -1,5 +1,5 @@
-// A scripted endpoint and its connections: reads what the proxy sends and checks every line and byte of it, answers by a random
-// plan, breaks what the plan says, closes idle connections, dies and comes back.
+// A scripted endpoint and its connections: reads what the proxy sends and checks every line and byte of it, answers by
+// a random plan, breaks what the plan says, closes idle connections, dies and comes back.
 
 import type { Cause, ConnectionEvents } from "../../src/base/ports.ts";
 import { latin1 } from "../../src/wire/h1/tables.ts";

@@ -1,5 +1,5 @@
-// The machine under the simulated proxy: connects sockets, keeps listening sockets and their queues of waiting clients, calls the
-// proxy and watches over what it does with the network. It knows no HTTP.
+// The machine under the simulated proxy: connects sockets, keeps listening sockets and their queues of waiting clients,
+// calls the proxy and watches over what it does with the network. It knows no HTTP.
 
 import { Cause, type Connection, type ConnectionEvents, type Listening, type Net } from "../../src/base/ports.ts";
 import type { Target } from "../../src/base/ports.ts";
@@ -96,7 +96,9 @@ export class Kernel {
   readonly trace: Trace;
   readonly mood: NetMood;
   sabotage: Sabotage | null = null;
-  /** Most bytes that one reset made a paused connection deliver: as much as the kernel had, and no pause holds it back. */
+  /**
+   * Most bytes that one reset made a paused connection deliver: as much as the kernel had, and no pause holds it back.
+   */
   flushedMax = 0;
   /** Asked after every call of the proxy: bytes it holds for this connection. */
   inspect: ((socket: SimSocket) => void) | null = null;

@@ -1,5 +1,5 @@
-// The configuration of a run and its changes: pools over a small world of endpoints, two listeners, and rows in the columns that a
-// supervisor would give out. Every change makes a new numbered plan.
+// The configuration of a run and its changes: pools over a small world of endpoints, two listeners, and rows in the
+// columns that a supervisor would give out. Every change makes a new numbered plan.
 
 import { OFF, type BalanceConfig, type Config, type EndpointConfig, type PoolConfig } from "../../src/model/config.ts";
 import type { Plan } from "../../src/model/plan.ts";

@@ -1,5 +1,5 @@
-// The truth about every request of a run: what was sent, who got it, what was answered, and what may excuse an ending that is not
-// a whole answer. The scripted peers report here; whatever has no excuse is a violation.
+// The truth about every request of a run: what was sent, who got it, what was answered, and what may excuse an ending
+// that is not a whole answer. The scripted peers report here; whatever has no excuse is a violation.
 
 import type { Trace } from "./trace.ts";
 
@@ -121,7 +121,10 @@ export class SimRequest {
 }
 
 export class Ledger {
-  /** Every pool always keeps two endpoints that take everything: then failures of others excuse nothing that can be retried. */
+  /**
+   * Every pool always keeps two endpoints that take everything: then failures of others excuse nothing that can be
+   * retried.
+   */
   readonly solid: boolean;
   readonly tally = { requests: 0, answered: 0, own: 0, broken: 0, unanswered: 0, tunnels: 0, attempts: 0, retried: 0 };
   readonly statuses = new Map<number, number>();
@@ -197,7 +200,9 @@ export class Ledger {
     return this.attempts.get(serial) ?? null;
   }
 
-  /** The endpoint ends the connection before a byte of an answer. The first time a harmless request is to be sent again. */
+  /**
+   * The endpoint ends the connection before a byte of an answer. The first time a harmless request is to be sent again.
+   */
   lost(attempt: Attempt, excuse: number = Excuse.Endpoint): void {
     if (attempt.lost) attempt.request.losses--;
     attempt.lost = true;
@@ -257,8 +262,8 @@ export class Ledger {
   unanswered(request: SimRequest, how: string): void {
     request.outcome = "unanswered";
     this.tally.unanswered++;
-    // One that was passed on to an endpoint has a claim to an answer, whatever else is going on; but the reset that follows a
-    // response cut off may overtake what there was of it.
+    // One that was passed on to an endpoint has a claim to an answer, whatever else is going on; but the reset that
+    // follows a response cut off may overtake what there was of it.
     const { attempts } = request;
     const begun = attempts.some((attempt) => attempt.responseBegun);
     const excuses = begun ? breakMidResponse : attempts.length === 0 ? breakBeforeResponse : onlyBreaks;

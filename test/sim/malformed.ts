@@ -1,5 +1,5 @@
-// A client that sends what must not be taken for a request, with a second request hidden behind it. It has to get one error of the
-// proxy's own and the end of its connection, and no endpoint may ever see either of the two.
+// A client that sends what must not be taken for a request, with a second request hidden behind it. It has to get one
+// error of the proxy's own and the end of its connection, and no endpoint may ever see either of the two.
 
 import type { Cause, ConnectionEvents } from "../../src/base/ports.ts";
 import { latin1 } from "../../src/wire/h1/tables.ts";

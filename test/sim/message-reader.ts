@@ -1,5 +1,5 @@
-// A strict incremental reader of HTTP/1.1 messages for the scripted peers, written from RFC 9112 and on purpose sharing nothing
-// with the proxy's parser. Whatever the proxy sends that is not beyond doubt is an error here.
+// A strict incremental reader of HTTP/1.1 messages for the scripted peers, written from RFC 9112 and on purpose sharing
+// nothing with the proxy's parser. Whatever the proxy sends that is not beyond doubt is an error here.
 
 export interface SimHead {
   readonly startLine: string;

@@ -1,5 +1,5 @@
-// Listens to what the proxy sends to one endpoint, as it is accepted by the network: every head that goes out counts, also when
-// nobody is left to read it.
+// Listens to what the proxy sends to one endpoint, as it is accepted by the network: every head that goes out counts,
+// also when nobody is left to read it.
 
 import { type BodyRule, MessageReader, type MessageSink, type SimHead, valuesOf } from "./message-reader.ts";
 import type { SimSocket } from "./sim-socket.ts";

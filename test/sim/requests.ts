@@ -1,5 +1,5 @@
-// Random well-formed requests, together with what an endpoint must get of them: the lines that stay, those that must not arrive,
-// and those the proxy adds.
+// Random well-formed requests, together with what an endpoint must get of them: the lines that stay, those that must
+// not arrive, and those the proxy adds.
 
 import { latin1 } from "../../src/wire/h1/tables.ts";
 import type { Dice } from "./dice.ts";

@@ -1,5 +1,5 @@
-// What a scripted peer writes, as a list of steps: bytes, waits, gates that somebody else opens, actions. It offers each piece
-// until the network has taken all of it.
+// What a scripted peer writes, as a list of steps: bytes, waits, gates that somebody else opens, actions. It offers
+// each piece until the network has taken all of it.
 
 import type { Agenda } from "./agenda.ts";
 import type { SimSocket } from "./sim-socket.ts";

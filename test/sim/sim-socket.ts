@@ -1,7 +1,8 @@
-// One end of a simulated TCP connection, to the contract of base/ports.ts and the habits of the real one in sys/tcp.ts: writes
-// that take a part or nothing, pieces cut and joined anew, FIN and reset at any moment, onClose once and synchronously inside
-// close() and abort(). Both the proxy and the scripted peers hold such ends.
+// One end of a simulated TCP connection, to the contract of base/ports.ts and the habits of the real one in sys/tcp.ts:
+// writes that take a part or nothing, pieces cut and joined anew, FIN and reset at any moment, onClose once and
+// synchronously inside close() and abort(). Both the proxy and the scripted peers hold such ends.
 
+import { comesBack, lend } from "../../src/base/lending.ts";
 import { Cause, type Connection, type ConnectionEvents, type Moved, NOTHING_MOVED } from "../../src/base/ports.ts";
 import { Inbox } from "./inbox.ts";
 import type { Kernel } from "./kernel.ts";
@@ -87,7 +88,10 @@ export class SimSocket implements Connection {
     if (this.state === SocketState.Connecting) return 0;
     if (this.state !== SocketState.Open || this.finSent) return -1;
     if (end <= start) return 0;
-    if (this.resetAtMs <= kernel.agenda.nowMs) return kernel.dice.chance(0.5) ? -1 : 0; // its onClose is under way
+    if (this.resetAtMs <= kernel.agenda.nowMs) {
+      if (this.owner === "proxy") kernel.onPeerGone?.(this);
+      return kernel.dice.chance(0.5) ? -1 : 0; // its onClose is under way
+    }
     if (this.owner === "proxy") kernel.sabotage?.beforeWrite?.(this);
     const taken = this.room(end - start);
     if (taken < end - start) this.awaitRoom();
@@ -340,10 +344,16 @@ export class SimSocket implements Connection {
     this.received += size;
     this.peer!.roomMade();
     kernel.noteBytes("data", this, bytes);
-    if (this.owner === "proxy") kernel.freeze(bytes);
     this.inData = true;
+    lend(bytes);
     kernel.call(this, "", () => this.events.onData(bytes));
     this.inData = false;
+    // What was not kept comes to its end here: whoever reads it later reads this. What was kept must stay as it is.
+    const free = comesBack();
+    if (this.owner === "proxy") {
+      if (free) bytes.fill(0xee);
+      else kernel.freeze(bytes);
+    }
     if (this.owner === "proxy") kernel.sabotage?.delivered?.(this, bytes);
   }
 

@@ -5,7 +5,10 @@ import { canaries } from "./canary.ts";
 import { profileNames } from "./weather.ts";
 import { type RunOptions, type RunResult, World } from "./world.ts";
 
-/** Seeds that failed once, each with what it showed. They are worth keeping even when changes of the scripts made them harmless. */
+/**
+ * Seeds that failed once, each with what it showed. They are worth keeping even when changes of the scripts made them
+ * harmless.
+ */
 const regressions: readonly (readonly [seed: number, profile: string, showed: string])[] = [
   [163, "storm", "two exchanges at once on one connection, behind the held rest of a body that was answered early"],
   [1746, "", "a chunked body of trailers alone was lost in a retry, and the exchange had no deadline left"],

@@ -1,4 +1,5 @@
-// What happened in a run: a hash over everything, the last events for a report, and the first thing that went against the rules.
+// What happened in a run: a hash over everything, the last events for a report, and the first thing that went against
+// the rules.
 
 const KEPT = 400;
 

@@ -1,5 +1,5 @@
-// One scripted end of an upgraded connection: sends its stream, reads and checks the other's, finishes in its own time. Both the
-// client's and the endpoint's end are of this kind.
+// One scripted end of an upgraded connection: sends its stream, reads and checks the other's, finishes in its own time.
+// Both the client's and the endpoint's end are of this kind.
 
 import type { Cause, ConnectionEvents } from "../../src/base/ports.ts";
 import { content, firstForeign } from "./content.ts";

@@ -1,5 +1,5 @@
-// Compares heads as they arrived with what they had to be: every line that stays, unchanged and in order, every line the proxy is
-// to add, and nothing else.
+// Compares heads as they arrived with what they had to be: every line that stays, unchanged and in order, every line
+// the proxy is to add, and nothing else.
 
 import { type Attempt, Excuse, type SimRequest } from "./ledger.ts";
 import { type BodyRule, type SimHead, valuesOf } from "./message-reader.ts";

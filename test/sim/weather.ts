@@ -1,5 +1,5 @@
-// What kind of run a seed gives: how rough endpoints, clients, operators and the network are. A few named profiles, so that in
-// some runs nothing may go wrong at all, and in others everything does.
+// What kind of run a seed gives: how rough endpoints, clients, operators and the network are. A few named profiles, so
+// that in some runs nothing may go wrong at all, and in others everything does.
 
 import type { Dice } from "./dice.ts";
 import type { NetMood } from "./kernel.ts";
@@ -185,7 +185,8 @@ export function weatherOf(dice: Dice, profile: string): Weather {
   const rough = profiles.find(([, { profile: name }]) => name === profile)?.[1] ?? chosen;
   const bulk = rough.bulk || dice.chance(0.04);
   const net = netOf(dice, bulk);
-  const bodies = net.readMax >= 65_536 ? [300, 5000, 60_000, 800_000] : [300, 5000, 5000, 40_000]; // small reads make many events
+  // small reads make many events
+  const bodies = net.readMax >= 65_536 ? [300, 5000, 60_000, 800_000] : [300, 5000, 5000, 40_000];
   return {
     profile: rough.profile,
     workers: dice.chance(0.25) ? 2 : 1,

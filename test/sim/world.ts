@@ -1,5 +1,5 @@
-// One run: the real data plane of one or two workers on a simulated machine, scripted clients and endpoints, an operator who
-// changes things, and at the end the questions that must all have the same answer: nothing is left.
+// One run: the real data plane of one or two workers on a simulated machine, scripted clients and endpoints, an
+// operator who changes things, and at the end the questions that must all have the same answer: nothing is left.
 
 import { LogLevel, type Env } from "../../src/base/ports.ts";
 import { TICK_MS, TimerWheel } from "../../src/base/timer-wheel.ts";
@@ -102,8 +102,13 @@ export class World {
     };
     this.kernel.onPeerGone = (socket) => {
       const tap = this.taps.get(socket);
-      const request = tap?.isWithinHead === true ? this.ledger.request(servedBy(socket)) : undefined;
-      if (request !== undefined) this.ledger.lose(request, Excuse.Endpoint);
+      const request = tap === undefined ? undefined : this.ledger.request(servedBy(socket));
+      if (tap === undefined || request === undefined) return;
+      this.taps.delete(socket); // once is enough
+      // What is sent counts with the attempt; a request that was not, or not quite, is as good as new unless it has a
+      // body.
+      if (tap.isWithinHead) this.ledger.lose(request, Excuse.Endpoint);
+      else if (request.spec.body !== "none") this.ledger.excuse(request, Excuse.Endpoint);
     };
     this.workers = Array.from({ length: this.weather.workers }, (_, index) => this.newWorker(index));
   }
