@@ -21,6 +21,13 @@ export function copyBytes(target: Uint8Array, at: number, source: Uint8Array, st
   return at;
 }
 
+/** The bytes in memory of their own. Received bytes are Buffers, and their slice() is not that: it is a view. */
+export function copyOf(source: Uint8Array, start: number, end: number): Uint8Array {
+  const copy = new Uint8Array(end - start);
+  copyBytes(copy, 0, source, start, end);
+  return copy;
+}
+
 /** The bytes as text, each byte one character: exact for any bytes. */
 export function latin1Text(bytes: Uint8Array, start: number, end: number): string {
   let text = "";

@@ -2,6 +2,7 @@
 // stopped, so that what waits in the program is at most what one receive brought (and rarely two). When it goes on is
 // the codec's business.
 
+import { copyOf } from "../base/bytes.ts";
 import { keep } from "../base/lending.ts";
 import type { Connection } from "../base/ports.ts";
 
@@ -29,7 +30,7 @@ export function hold(inlet: Inlet, bytes: Uint8Array, start: number, end: number
   const old = inlet.stash;
   if (old === null) {
     if (bytes === lent) {
-      inlet.stash = bytes.slice(start, end);
+      inlet.stash = copyOf(bytes, start, end);
       inlet.stashAt = 0;
     } else {
       inlet.stash = end === bytes.length ? bytes : bytes.subarray(0, end);

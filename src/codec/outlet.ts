@@ -3,7 +3,7 @@
 // slow.
 
 import { keep } from "../base/lending.ts";
-import { copyBytes, Scratch } from "../base/bytes.ts";
+import { copyBytes, copyOf, Scratch } from "../base/bytes.ts";
 import { bodyCopyMax } from "../base/limits.ts";
 import type { Connection } from "../base/ports.ts";
 import { lent } from "./inlet.ts";
@@ -101,7 +101,7 @@ export function offer(outlet: Outlet, bytes: Uint8Array, start: number, end: num
     outlet.pending = end === bytes.length ? bytes : bytes.subarray(0, end);
     outlet.pendingAt = start + accepted;
   } else {
-    outlet.pending = bytes.slice(start + accepted, end);
+    outlet.pending = copyOf(bytes, start + accepted, end);
     outlet.pendingAt = 0;
   }
   return Flow.Pause;

@@ -3,7 +3,6 @@
 // finish(), then reused.
 
 import { Scratch } from "../base/bytes.ts";
-import { keep } from "../base/lending.ts";
 import { type Failure, failure, FailureCause, phaseOf, Phase, ruleOf, sideOf, Side } from "../base/failure.ts";
 import type { TimerOwner } from "../base/timer-wheel.ts";
 import { markTried, type PickState } from "../balance/balancer.ts";
@@ -13,13 +12,12 @@ import { Flow, type ServerStream, type UpstreamSink } from "../codec/stream.ts";
 import { Tunnel, type TunnelOwner } from "../codec/tunnel.ts";
 import { ALL_FULL, NOBODY } from "../pool/pool.ts";
 import { EC, LC } from "../stats/columns.ts";
-import { Head, Method } from "../wire/head.ts";
-import { parseRequest } from "../wire/h1/parse.ts";
-import { headersMax } from "../base/limits.ts";
+import { type Head, Method } from "../wire/head.ts";
 import { acceptsJson, answer } from "./answer.ts";
 import { addForwarded, clientAddress, requestIdText, sentRequestId } from "./forwarded.ts";
 import type { Generation, Route } from "./generation.ts";
 import { hashOf } from "./hash-key.ts";
+import { KeptHead } from "./kept-head.ts";
 import type { Listener } from "./listener.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
 import { RequestSide } from "./request-side.ts";
@@ -27,10 +25,6 @@ import { decideRetry, Retry } from "./retry.ts";
 
 const added = new Scratch(4096);
 const nothing = new Scratch(16);
-/** For looking at a kept request head again. */
-const againHead = new Head(headersMax);
-// A head that came in a bigger receive is copied out, so that a waiting request does not hold on to body bytes.
-const keepWholeMax = 16 * 1024;
 
 export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   // Links of the queue it may wait in.
@@ -43,9 +37,6 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   client: ServerStream | null = null;
   generation: Generation | null = null;
   route: Route | null = null;
-  headBytes: Uint8Array = empty;
-  headStart = 0;
-  headEnd = 0;
   method: Method = Method.Get;
   bodyLength = 0;
   startMs = 0;
@@ -75,6 +66,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   failure: Failure = 0;
 
   readonly requestSide: RequestSide;
+  private readonly kept = new KeptHead();
   private readonly pick: PickState = newPickState(32);
   private upstream: H1Client | null = null;
   private upstreamBytesIn = 0;
@@ -102,7 +94,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     this.client = client;
     this.generation = generation;
     generation.exchanges++;
-    this.keepHead(head);
+    this.kept.keep(head);
     this.method = head.method;
     this.bodyLength = head.bodyLength;
     this.startMs = listener.clock.cachedMs;
@@ -157,24 +149,9 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     }
   }
 
-  private keepHead(head: Head): void {
-    const size = head.end - head.start;
-    if (head.bytes.length <= keepWholeMax || size * 2 > head.bytes.length) {
-      keep(head.bytes);
-      this.headBytes = head.bytes;
-      this.headStart = head.start;
-      this.headEnd = head.end;
-    } else {
-      this.headBytes = head.bytes.slice(head.start, head.end);
-      this.headStart = 0;
-      this.headEnd = size;
-    }
-  }
-
   /** The request head once more, in a shared Head that is valid until the next call. */
   headAgain(): Head {
-    parseRequest(this.headBytes, this.headStart, this.headEnd, againHead, this.headEnd - this.headStart, headersMax);
-    return againHead;
+    return this.kept.again();
   }
 
   /** The request id as text: the client's own, or ours. */
@@ -511,7 +488,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     this.generation = null;
     this.route = null;
     this.pool = null;
-    this.headBytes = empty;
+    this.kept.forget();
     listener.exchanges.give(this);
   }
 
@@ -601,5 +578,3 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     } else this.arm();
   }
 }
-
-const empty = new Uint8Array(0);
