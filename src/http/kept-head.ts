@@ -34,7 +34,10 @@ export class KeptHead {
 
   /** In a shared Head that is valid until the next call. */
   again(): Head {
-    parseRequest(this.bytes, this.start, this.end, againHead, this.end - this.start, headersMax);
+    const { bytes, start, end } = this;
+    // It was parsed before. Should it ever be another now, its table would be left with another request's fields.
+    if (parseRequest(bytes, start, end, againHead, end - start, headersMax) !== end)
+      throw new Error("a kept head is lost");
     return againHead;
   }
 
