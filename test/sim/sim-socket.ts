@@ -340,7 +340,9 @@ export class SimSocket implements Connection {
 
   private deliver(size: number): void {
     const { kernel } = this;
-    const bytes = this.inbox.take(size);
+    const taken = this.inbox.take(size);
+    // Bun gives Buffers, whose slice() is a view: who takes it for a copy is found out below.
+    const bytes = Buffer.from(taken.buffer, taken.byteOffset, taken.length);
     this.received += size;
     this.peer!.roomMade();
     kernel.noteBytes("data", this, bytes);
