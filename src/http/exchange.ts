@@ -59,6 +59,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   attempts = 0;
   endpointId = "";
   repeats = 0;
+  refreshed = false;
   nothingSent = false;
   connectFailures = 0;
   /** A byte of the request body has been taken from the client: it cannot be replayed. */
@@ -111,6 +112,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     this.endpointId = "";
     this.tunnelBytesSent = 0;
     this.repeats = 0;
+    this.refreshed = false;
     this.connectFailures = 0;
     this.failure = 0;
     this.upstream = null;
@@ -200,7 +202,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
   /** Nobody can take the request now. */
   private nobody(verdict: number): void {
     const counters = this.listener.counters;
-    if (verdict === NOBODY && (this.connectFailures > 0 || this.repeats > 0)) {
+    if (verdict === NOBODY && (this.connectFailures > 0 || this.repeats > 0 || this.refreshed)) {
       this.refuse(this.failure); // every other endpoint has been tried: the cause is what the client should hear
       return;
     }
@@ -351,6 +353,7 @@ export class Exchange implements UpstreamSink, TimerOwner, TunnelOwner {
     counters[EC.retries]!++;
     if (phaseOf(f) !== Phase.Connect) {
       if (this.nothingSent) this.connectFailures++;
+      else if (retry === Retry.FreshConnection) this.refreshed = true;
       else this.repeats++;
       this.freshOnly = retry === Retry.FreshConnection;
     }

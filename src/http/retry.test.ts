@@ -6,7 +6,14 @@ import { retriesMax } from "../base/limits.ts";
 import { Method } from "../wire/head.ts";
 import { decideRetry, isIdempotent, Retry } from "./retry.ts";
 
-const get = { method: Method.Get, bodyBegun: false, connectFailures: 0, repeats: 0, nothingSent: false };
+const get = {
+  method: Method.Get,
+  bodyBegun: false,
+  connectFailures: 0,
+  repeats: 0,
+  refreshed: false,
+  nothingSent: false,
+};
 const post = { ...get, method: Method.Post };
 const refused = failure(Side.Endpoint, Phase.Connect, FailureCause.Refused);
 const reset = failure(Side.Endpoint, Phase.ResponseHead, FailureCause.Reset);
@@ -31,9 +38,14 @@ describe("retry", () => {
     expect(decideRetry(raced, get)).toBe(Retry.FreshConnection);
     for (const f of [reset, slow, raced]) {
       expect(decideRetry(f, post)).toBe(Retry.No);
-      expect(decideRetry(f, { ...get, repeats: 1 })).toBe(Retry.No);
+      expect(decideRetry(f, { ...get, repeats: 1, refreshed: true })).toBe(Retry.No);
       expect(decideRetry(f, { ...get, bodyBegun: true })).toBe(Retry.No);
     }
+  });
+  test("a fresh connection does not use up the other endpoint: a dying server resets both", () => {
+    expect(decideRetry(reset, { ...get, refreshed: true })).toBe(Retry.OtherEndpoint);
+    expect(decideRetry(raced, { ...get, refreshed: true })).toBe(Retry.OtherEndpoint);
+    expect(decideRetry(raced, { ...get, repeats: 1 })).toBe(Retry.FreshConnection);
   });
   test("a kept connection that took nothing is replaced, whatever the method, and costs no repeat", () => {
     expect(decideRetry(raced, { ...post, nothingSent: true })).toBe(Retry.FreshConnection);

@@ -20,8 +20,10 @@ export interface AttemptHistory {
   readonly bodyBegun: boolean;
   /** Endpoints that could not be connected to. */
   readonly connectFailures: number;
-  /** Attempts that were sent and are being repeated already. */
+  /** Attempts that were sent to an endpoint and repeated at another. */
   readonly repeats: number;
+  /** An attempt on a kept connection has been repeated on a fresh one. */
+  readonly refreshed: boolean;
   /** Not one byte of the failed attempt was accepted by the kernel: the endpoint cannot have seen it. */
   readonly nothingSent: boolean;
 }
@@ -45,8 +47,10 @@ export function decideRetry(f: Failure, history: AttemptHistory): Retry {
   if (rule === "always") return history.connectFailures < retriesMax ? Retry.OtherEndpoint : Retry.No;
   // A kept connection that was found closed before the request went out: as safe as a failed connect, for any method.
   if (rule === "reused" && history.nothingSent) return Retry.FreshConnection;
-  // A request that may have been received is repeated once, and only if that cannot change its effect.
-  if (history.repeats > 0 || !isIdempotent(history.method)) return Retry.No;
-  if (rule === "reused") return Retry.FreshConnection;
+  // A request that may have been received is repeated only if that cannot change its effect: once because its kept
+  // connection had been closed, and once because its endpoint failed. Both happen to those that a dying server held.
+  if (!isIdempotent(history.method)) return Retry.No;
+  if (rule === "reused" && !history.refreshed) return Retry.FreshConnection;
+  if (history.repeats > 0) return Retry.No;
   return phaseOf(f) === Phase.ResponseHead && causeOf(f) !== FailureCause.Protocol ? Retry.OtherEndpoint : Retry.No;
 }

@@ -102,8 +102,10 @@ function answer(
   const bytes = typeof body === "string" ? Buffer.from(body, "latin1") : body;
   const bodyless = status === 204 || status === 304;
   const framing = bodyless ? [] : [`Content-Length: ${bytes.length}`];
-  exchange.send(head(exchange, status, [...framing, ...fields]));
-  if (!bodyless && !isHead(exchange) && bytes.length > 0) exchange.send(bytes);
+  const lines = head(exchange, status, [...framing, ...fields]);
+  // One write: a process that is killed has sent all of an answer or nothing.
+  if (bodyless || isHead(exchange)) exchange.send(lines);
+  else exchange.send(Buffer.concat([Buffer.from(lines, "latin1"), bytes]));
   exchange.done();
 }
 
