@@ -282,6 +282,18 @@ describe("wrong calls", () => {
     expect((await call("GET", "//")).status).toBe(404);
   });
 
+  test("the path counts, not what the Host makes of it", async () => {
+    const ask = async (url: string, host: string): Promise<number> => {
+      const request = { url, method: "GET", headers: new Headers(host === "" ? {} : { host }) } as Request;
+      return (await answer(options, request, "127.0.0.1")).status;
+    };
+    // As Bun gives them for HTTP/1.0 without Host, and for a Host that is none.
+    expect([await ask("/health", ""), await ask("/health?a=b", "a b"), await ask("//health", "")]).toEqual([
+      200, 200, 403,
+    ]);
+    expect(await ask("/api/v1/status", "a b")).toBe(403);
+  });
+
   test("unknown methods are 405 with those that are possible", async () => {
     const { status, headers } = await call("DELETE", "/api/v1/pools/users/endpoints/a");
     expect([status, headers.get("allow")]).toEqual([405, "GET, PATCH"]);

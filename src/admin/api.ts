@@ -60,7 +60,8 @@ const routes: readonly Route[] = [
 
 /** Answers one request. */
 export function answer(options: ApiOptions, request: Request, client: string): Response | Promise<Response> {
-  const url = new URL(request.url);
+  // Without a Host that makes a URL, Bun gives the path alone: old health checkers speak HTTP/1.0, which needs no Host.
+  const url = new URL(request.url.startsWith("/") ? `http://admin${request.url}` : request.url);
   const found = findRoute(url.pathname);
   const refused = found?.route.open === true ? null : checkCaller(options, request);
   if (refused !== null) return refused;
