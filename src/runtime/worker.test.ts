@@ -18,7 +18,10 @@ class FakePlane implements Plane<number> {
     this.did.push(`apply ${generation}`);
     this.oldestGeneration ||= generation;
   }
+  /** Descriptors that cannot be adopted now. */
+  readonly stuck = new Set<number>();
   adopt(listener: string, fd: number, port: number): void {
+    if (this.stuck.has(fd)) throw new Error("no descriptor");
     this.did.push(`adopt ${listener} ${fd} ${port}`);
   }
   giveBack(listener: string, key: string): void {
@@ -100,6 +103,37 @@ function prepare(
 test("says hello with its pid in the columns", () => {
   expect(sent).toEqual([{ kind: "hello" }]);
   expect(columns.worker(1)[WC.pid]).toBe(4711);
+});
+
+describe("a socket that cannot be adopted", () => {
+  beforeEach(() => {
+    channel = [10, 11];
+    plane.stuck.add(10);
+    prepare(1, ["web", "old"]);
+    shell.receive({ kind: "commit", generation: 1 });
+  });
+
+  test("keeps nobody from committing, and is adopted when it can be", () => {
+    expect(sent.at(-1)).toEqual({ kind: "committed", generation: 1 });
+    expect(did).toEqual(["log stdout", "apply 1", "adopt old 11 80"]);
+    shell.tick(100, 0);
+    plane.stuck.clear();
+    shell.tick(200, 0);
+    shell.tick(300, 0);
+    expect(did.slice(3)).toEqual(["adopt web 10 80"]);
+  });
+  test("is closed when its listener goes, the socket is another's, or all ends", () => {
+    prepare(2, [], ["web"]);
+    shell.receive({ kind: "commit", generation: 2 });
+    expect(did.slice(3)).toContain("close 10");
+    plane.stuck.clear();
+    shell.tick(100, 0);
+    expect(did.filter((line) => line.startsWith("adopt web"))).toEqual([]);
+  });
+  test("is closed by a drain", () => {
+    shell.receive({ kind: "drain", timeoutMs: 1000 });
+    expect(did).toContain("close 10");
+  });
 });
 
 describe("two phases", () => {

@@ -38,6 +38,10 @@ interface Pending<G> {
   readonly logFd: number | null;
 }
 
+interface LateSocket extends Grant {
+  readonly fd: number;
+}
+
 const gaugesEveryMs = 1000;
 
 export class WorkerShell<G> {
@@ -50,6 +54,7 @@ export class WorkerShell<G> {
   private current: G | null = null;
   private plan: Plan | null = null;
   private pending: Pending<G> | null = null;
+  private late: readonly LateSocket[] = [];
   private userChanged = false;
   private drainDeadlineMs = 0;
   private leaving = false;
@@ -107,6 +112,7 @@ export class WorkerShell<G> {
       this.counters[WC.rssBytes] = this.host.rssBytes();
       this.counters[WC.loopLagMs] = lagMs;
     }
+    if (this.late.length > 0) this.adopt(this.late);
     const oldest = this.plane.oldestGeneration;
     if (this.current !== null && oldest !== this.reportedOldest) {
       this.reportedOldest = oldest;
@@ -152,10 +158,35 @@ export class WorkerShell<G> {
       this.host.becomeUser(plan.config.user);
       this.userChanged = true;
     }
-    pending.grants.forEach(({ listener, port, key }, i) => this.plane.adopt(listener, pending.fds[i]!, port, key));
-    for (const { listener, key } of pending.returns) this.plane.giveBack(listener, key);
+    this.forgetLate((grant) => pending.releases.includes(grant.listener));
+    this.adopt(pending.grants.map((grant, i) => ({ ...grant, fd: pending.fds[i]! })));
+    for (const { listener, key } of pending.returns) {
+      this.forgetLate((grant) => grant.listener === listener && grant.key === key);
+      this.plane.giveBack(listener, key);
+    }
     this.counters[WC.generation] = generation;
     this.host.send({ kind: "committed", generation });
+  }
+
+  /** What cannot be adopted now, for want of descriptors, is tried again at every tick: its clients wait in the kernel. */
+  private adopt(sockets: readonly LateSocket[]): void {
+    const late: LateSocket[] = [];
+    for (const socket of sockets) {
+      const { listener, fd, port, key } = socket;
+      try {
+        this.plane.adopt(listener, fd, port, key);
+      } catch (error) {
+        late.push(socket);
+        if (this.late.includes(socket)) continue; // known
+        this.log.write(LogLevel.Error, "a listening socket has to wait", { listener, port, reason: String(error) });
+      }
+    }
+    this.late = [...this.late.filter((socket) => !sockets.includes(socket)), ...late];
+  }
+
+  private forgetLate(goes: (grant: Grant) => boolean): void {
+    for (const socket of this.late.filter(goes)) this.host.closeDescriptor(socket.fd);
+    this.late = this.late.filter((socket) => !goes(socket));
   }
 
   private switchLog(plan: Plan, fd: number | null): void {
@@ -174,6 +205,7 @@ export class WorkerShell<G> {
     if (this.leaving) return;
     this.leaving = true;
     this.dropPending();
+    this.forgetLate(() => true);
     const nowMs = this.context.env.clock.nowMs();
     this.drainDeadlineMs = nowMs + timeoutMs;
     this.plane.drain();
