@@ -283,8 +283,8 @@ describe("wrong calls", () => {
   });
 
   test("the path counts, not what the Host makes of it", async () => {
-    const ask = async (url: string, host: string): Promise<number> => {
-      const request = { url, method: "GET", headers: new Headers(host === "" ? {} : { host }) } as Request;
+    const ask = async (url: string, name: string): Promise<number> => {
+      const request = { url, method: "GET", headers: new Headers(name === "" ? {} : { host: name }) } as Request;
       return (await answer(options, request, "127.0.0.1")).status;
     };
     // As Bun gives them for HTTP/1.0 without Host, and for a Host that is none.

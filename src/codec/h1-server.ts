@@ -589,12 +589,10 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
    * for "100 Continue" is under it as well: on neither side has such a wait another end.
    */
   private armReceive(): void {
-    if (this.pending !== null) return;
+    if (this.pending !== null || this.discarding) return; // what is discarded is under the deadline of its beginning
     if (this.state !== State.Body) {
       if (this.state === State.Busy) this.host.timers.clear(this.timer);
-    } else if (this.discarding)
-      return; // under the deadline of its beginning
-    else if (this.readPaused) this.host.timers.clear(this.timer);
+    } else if (this.readPaused) this.host.timers.clear(this.timer);
     else this.setDeadline(this.host.bodyMs);
   }
 }

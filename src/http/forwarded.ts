@@ -28,8 +28,8 @@ const hexDigits = latin1("0123456789abcdef");
 const requestIdBytesMax = 128;
 
 /**
- * Which of the replaced fields the head brought: index of the first of each, -1 = none. One that Connection names goes no
- * further than us, so it does not count, and ours takes its place; but the chain of addresses is kept.
+ * Which of the replaced fields the head brought: index of the first of each, -1 = none. One that Connection names goes
+ * no further than us, so it does not count, and ours takes its place; but the chain of addresses is kept.
  */
 const found = new Int32Array(32);
 

@@ -1,5 +1,5 @@
-// A request's head, kept for as long as its exchange: retries, error bodies and the access log look at it again. Only the
-// bytes are kept and parsed anew when wanted, which is cheaper than a table of fields for every exchange.
+// A request's head, kept for as long as its exchange: retries, error bodies and the access log look at it again. Only
+// the bytes are kept and parsed anew when wanted, which is cheaper than a table of fields for every exchange.
 
 import { copyOf } from "../base/bytes.ts";
 import { keep } from "../base/lending.ts";

@@ -168,7 +168,7 @@ export class WorkerShell<G> {
     this.host.send({ kind: "committed", generation });
   }
 
-  /** What cannot be adopted now, for want of descriptors, is tried again at every tick: its clients wait in the kernel. */
+  /** What cannot be adopted, for want of descriptors, is tried again at every tick: its clients wait in the kernel. */
   private adopt(sockets: readonly LateSocket[]): void {
     const late: LateSocket[] = [];
     for (const socket of sockets) {

@@ -150,9 +150,9 @@ class TcpConnection implements Connection {
   }
 
   /**
-   * A paused socket brings nothing, with one exception: when the peer resets, Bun reads out whatever had arrived by then,
-   * and the kernel's buffer may have grown to tens of megabytes. They would all be held, so the end is told early. True if
-   * the bytes at hand are not to be passed on.
+   * A paused socket brings nothing, with one exception: when the peer resets, Bun reads out whatever had arrived by
+   * then, and the kernel's buffer may have grown to tens of megabytes. They would all be held, so the end is told
+   * early. True if the bytes at hand are not to be passed on.
    */
   overruns(length: number): boolean {
     this.unwanted += length;
