@@ -280,6 +280,10 @@ export class SimClient implements ConnectionEvents, MessageSink {
       ledger.answered(request);
     }
     if (request.spec.closes || request.spec.upgrades) this.toSend.length = 0;
+    // Its last bytes may have come behind its deadline: then nothing follows.
+    const { totalMs } = this.world.weather.deadlines;
+    const late = totalMs !== 0 && this.world.agenda.nowMs - request.sentAtMs >= totalMs;
+    if (late) for (const later of [...this.waiting, ...this.toSend]) ledger.excuse(later, Excuse.Announced);
     this.think();
   }
 

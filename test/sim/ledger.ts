@@ -57,6 +57,8 @@ export interface RequestSpec {
 export interface Attempt {
   readonly serial: number;
   readonly request: SimRequest;
+  /** Its connection had carried another request before. */
+  readonly reused: boolean;
   /** The endpoint has read its head. */
   seen: boolean;
   /** The response began before the request was whole. */
@@ -90,7 +92,9 @@ export class SimRequest {
   readonly spec: RequestSpec;
   excuse = 0;
   readonly attempts: Attempt[] = [];
-  losses = 0;
+  /** Resets of kept connections before an answer, and other failures of attempts before one. */
+  races = 0;
+  failures = 0;
   sentAtMs = 0;
   requestId: string | null = null;
   /** The attempt whose final answer the client has begun to receive. */
@@ -108,6 +112,11 @@ export class SimRequest {
   /** May be sent again after it was perhaps received (RFC 9110 9.2.2). */
   get isIdempotent(): boolean {
     return ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"].includes(this.spec.method);
+  }
+
+  /** What failed may be repeated: once on a fresh connection in place of a kept one, and once at another endpoint. */
+  get isUsedUp(): boolean {
+    return Math.max(0, this.races - 1) + this.failures > 1;
   }
 
   /** A response to it has begun, and may be cut off. */
@@ -158,13 +167,14 @@ export class Ledger {
   }
 
   /** The proxy has sent the head of a request with this id to an endpoint. */
-  sent(id: number): Attempt | null {
+  sent(id: number, reused: boolean): Attempt | null {
     if (this.forbidden.has(id)) return this.complain("smuggled", `an endpoint was sent the malformed request ${id}`);
     const request = this.requests.get(id);
     if (request === undefined) return this.complain("unknown", `an endpoint was sent a request ${id} nobody made`);
     const attempt: Attempt = {
       serial: ++this.tally.attempts,
       request,
+      reused,
       seen: false,
       early: false,
       status: 0,
@@ -189,7 +199,7 @@ export class Ledger {
     this.tally.retried++;
     const { attempts, spec } = request;
     if (!request.isIdempotent) this.trace.fail("twice", `${request.name} was sent twice`);
-    if (attempts.length >= 2) this.trace.fail("twice", `${request.name} was sent ${attempts.length + 1} times`);
+    if (attempts.length >= 3) this.trace.fail("twice", `${request.name} was sent ${attempts.length + 1} times`);
     if (request.answeredBy !== null) this.trace.fail("twice", `${request.name} was sent again after its answer began`);
     if ((spec.bodyLength > 0 || spec.body === "chunked") && attempts.some((attempt) => attempt.requestWhole)) {
       this.trace.fail("twice", `${request.name} was sent again with its body gone`);
@@ -204,15 +214,15 @@ export class Ledger {
    * The endpoint ends the connection before a byte of an answer. The first time a harmless request is to be sent again.
    */
   lost(attempt: Attempt, excuse: number = Excuse.Endpoint): void {
-    if (attempt.lost) attempt.request.losses--;
+    this.lose(attempt.request, attempt.reused && excuse === Excuse.Endpoint, excuse, !attempt.lost);
     attempt.lost = true;
-    this.lose(attempt.request, excuse);
   }
 
-  /** The same for a request whose head was on its way. */
-  lose(request: SimRequest, excuse: number): void {
-    request.losses++;
-    const again = this.solid && request.isIdempotent && request.spec.body === "none" && request.losses === 1;
+  /** The same for a request whose head was on its way, or (first = false) for one that was counted before. */
+  lose(request: SimRequest, reused: boolean, excuse: number, first = true): void {
+    if (first && reused) request.races++;
+    else if (first) request.failures++;
+    const again = this.solid && request.isIdempotent && request.spec.body === "none" && !request.isUsedUp;
     if (!again) request.excuse |= excuse;
   }
 
@@ -222,7 +232,8 @@ export class Ledger {
 
   /** A reset may have overtaken the answer: it may be lost. */
   endangered(attempt: Attempt): void {
-    attempt.request.losses++;
+    if (attempt.reused) attempt.request.races++;
+    else attempt.request.failures++;
     attempt.request.excuse |= Excuse.Endpoint;
   }
 

@@ -1,14 +1,17 @@
 // Listens to what the proxy sends to one endpoint, as it is accepted by the network: every head that goes out counts,
 // also when nobody is left to read it.
 
+import { Exchange } from "../../src/http/exchange.ts";
 import { type BodyRule, MessageReader, type MessageSink, type SimHead, valuesOf } from "./message-reader.ts";
 import type { SimSocket } from "./sim-socket.ts";
 
 export class RequestTap implements MessageSink {
   private readonly reader: MessageReader;
-  private readonly onRequest: (id: number) => void;
+  private readonly onRequest: (id: number, reused: boolean) => void;
+  /** Whole heads so far. */
+  requests = 0;
 
-  constructor(onRequest: (id: number) => void) {
+  constructor(onRequest: (id: number, reused: boolean) => void) {
     this.onRequest = onRequest;
     this.reader = new MessageReader("request", this);
   }
@@ -23,7 +26,7 @@ export class RequestTap implements MessageSink {
   }
 
   onHead(head: SimHead, framing: BodyRule): BodyRule {
-    this.onRequest(Number(valuesOf(head.lines, "x-sim-id")[0] ?? "0"));
+    this.onRequest(Number(valuesOf(head.lines, "x-sim-id")[0] ?? "0"), this.requests++ > 0);
     return framing;
   }
 
@@ -36,10 +39,11 @@ export class RequestTap implements MessageSink {
 
 /** The id of the request that an outgoing connection of the proxy is serving, as the proxy itself sees it; 0 = none. */
 export function servedBy(socket: SimSocket): number {
-  const { sink } = socket.events as {
-    readonly sink?: { readonly headBytes?: Uint8Array; readonly headStart?: number } | null;
-  };
-  if (!sink?.headBytes) return 0;
-  const text = Buffer.from(sink.headBytes).toString("latin1", sink.headStart);
-  return Number(/^x-sim-id: (\d+)/im.exec(text)?.[1] ?? "0");
+  const { sink } = socket.events as { readonly sink?: unknown };
+  if (!(sink instanceof Exchange)) return 0;
+  // Its bytes, and not headAgain(): the proxy may be using what that returns.
+  const { kept } = sink as unknown as { readonly kept: { readonly bytes: Uint8Array; readonly start: number } };
+  const id = /^x-sim-id: (\d+)/im.exec(Buffer.from(kept.bytes).toString("latin1", kept.start))?.[1];
+  if (id === undefined) throw new Error("an exchange keeps its head in another way than the simulator thinks");
+  return Number(id);
 }

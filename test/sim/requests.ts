@@ -55,7 +55,7 @@ function shapeOf(dice: Dice, weather: Weather, last: boolean): Shape {
         [4, "PATCH"],
         [2, "BREW"],
       ]);
-  const bodied = ["POST", "PUT", "PATCH", "BREW"].includes(method) ? dice.chance(0.9) : !upgrades && dice.chance(0.05);
+  const bodied = ["POST", "PUT", "PATCH", "BREW"].includes(method) ? dice.chance(0.8) : !upgrades && dice.chance(0.05);
   const body = !bodied ? "none" : !http10 && dice.chance(0.4) ? "chunked" : "length";
   return { method, http10, body, upgrades, closes: last && !upgrades && dice.chance(0.3) };
 }

@@ -142,7 +142,7 @@ export function randomResponse(dice: Dice, weather: Weather, request: SimRequest
   const lines = [
     `X-Sim-Id: ${spec.id}`,
     `X-Sim-Attempt: ${serial}`,
-    ...noiseLines(dice, dice.chance(0.1) ? 50_000 : 3000),
+    ...noiseLines(dice, dice.chance(0.1) ? 20_000 : 3000),
   ];
   const all = lines.map((text) => ({ text, stays: true }));
   for (const text of framed.stay) all.splice(dice.whole(0, all.length), 0, { text, stays: true });

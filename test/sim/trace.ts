@@ -84,8 +84,6 @@ function format({ atMs, what, words }: Event): string {
 }
 
 /** A short hash of bytes, for the trace. */
-export function digest(bytes: Uint8Array, start = 0, end = bytes.length): number {
-  let h = 0x811c9dc5;
-  for (let i = start; i < end; i++) h = Math.imul(h ^ bytes[i]!, 0x01000193);
-  return h >>> 0;
+export function digest(bytes: Uint8Array): number {
+  return Bun.hash.crc32(bytes);
 }

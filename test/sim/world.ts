@@ -93,8 +93,8 @@ export class World {
     this.columns = openColumns(new ArrayBuffer(columnsBytes(columnsSize)), columnsSize);
     for (const site of this.layout.sites) this.endpoints.set(site.key, new SimEndpoint(this, site));
     this.kernel.onUpstream = (socket, key) => {
-      const tap = new RequestTap((id) => {
-        const attempt = this.ledger.sent(id);
+      const tap = new RequestTap((id, reused) => {
+        const attempt = this.ledger.sent(id, reused);
         if (attempt !== null) this.endpoints.get(key)!.sent(socket.peer!, attempt);
       });
       socket.tap = (bytes) => tap.feed(bytes);
@@ -107,7 +107,7 @@ export class World {
       this.taps.delete(socket); // once is enough
       // What is sent counts with the attempt; a request that was not, or not quite, is as good as new unless it has a
       // body.
-      if (tap.isWithinHead) this.ledger.lose(request, Excuse.Endpoint);
+      if (tap.isWithinHead) this.ledger.lose(request, tap.requests > 0, Excuse.Endpoint);
       else if (request.spec.body !== "none") this.ledger.excuse(request, Excuse.Endpoint);
     };
     this.workers = Array.from({ length: this.weather.workers }, (_, index) => this.newWorker(index));
