@@ -63,7 +63,8 @@ function main(args: readonly string[]): number {
     }
   }
   say(
-    `${total.runs} runs, ${total.requests} requests, ${total.events} events, ${Math.round(total.virtualMs / 1000)} virtual s\n`,
+    `${total.runs} runs, ${total.requests} requests, ${total.events} events, ` +
+      `${Math.round(total.virtualMs / 1000)} virtual s\n`,
   );
   return 0;
 }

@@ -1,3 +1,5 @@
+// Lending and keeping of received memory: every order of the three calls that matters.
+
 import { expect, test } from "bun:test";
 import { comesBack, keep, lend } from "./lending.ts";
 

@@ -70,7 +70,8 @@ export interface Connection {
   /**
    * Moves up to max bytes that have already arrived straight to the target, inside the kernel. Takes nothing when there
    * is nothing now, when either is paused, finished or not open, or where the system has no such call. The result
-   * object is used again by the next call; the rest in it is the caller's to keep. Only to be called from within onData.
+   * object is used again by the next call; the rest in it is the caller's to keep. Only to be called from within
+   * onData.
    */
   moveTo(target: Connection, max: number): Moved;
   /**
@@ -108,7 +109,10 @@ export const NOTHING_MOVED: Moved = { taken: 0, rest: null };
 export interface ConnectionEvents {
   /** An outgoing connection is established. Never called for accepted connections, which are open from the start. */
   onOpen(): void;
-  /** Bytes arrived. They are lent until this returns: whoever holds on to them says keep() (lending.ts). Never written to. */
+  /**
+   * Bytes arrived. They are lent until this returns: whoever holds on to them says keep() (lending.ts). Never written
+   * to.
+   */
   onData(bytes: Uint8Array): void;
   /** There is room to write again. May come without need. */
   onDrain(): void;

@@ -20,7 +20,10 @@ export interface BulkSource extends Inlet {
   directTo: Outlet | null;
   /** May bytes behind the body be read along with it? They come to consume(). */
   readonly readsPast: boolean;
-  /** How many body bytes may be taken from the socket now. 0 = none: the body is over, held back, or ends with the close. */
+  /**
+   * How many body bytes may be taken from the socket now. 0 = none: the body is over, held back, or ends with the
+   * close.
+   */
   bulkRoom(): number;
   consume(bytes: Uint8Array, from: number, end: number): void;
   /** So many body bytes have been taken; behind = others came after them. True if the body ends with them. */

@@ -86,7 +86,9 @@ export function sendBody(outlet: Outlet, bytes: Uint8Array, start: number, end: 
   return flow;
 }
 
-/** Gives bytes to the kernel and keeps what it does not take. ownable = the caller's array may be held on to as it is. */
+/**
+ * Gives bytes to the kernel and keeps what it does not take. ownable = the caller's array may be held on to as it is.
+ */
 export function offer(outlet: Outlet, bytes: Uint8Array, start: number, end: number, ownable: boolean): Flow {
   if (outlet.pending !== null) {
     append(outlet, bytes, start, end);

@@ -1,5 +1,6 @@
-// splice(2): moves bytes from one socket to another through a pipe, inside the kernel, without copying them. Linux only; elsewhere
-// there is no splicer and bytes take the ordinary way. One pipe serves a whole process, because it is empty between two calls.
+// splice(2): moves bytes from one socket to another through a pipe, inside the kernel, without copying them. Linux
+// only; elsewhere there is no splicer and bytes take the ordinary way. One pipe serves a whole process, because it is
+// empty between two calls.
 
 import { dlopen } from "bun:ffi";
 import type { Moved } from "../base/ports.ts";
