@@ -27,7 +27,8 @@ function run(options: RunOptions): RunResult {
 /** A message that says how to see it again, or "". */
 function complaint({ seed, profile, violation }: RunResult): string {
   if (violation === null) return "";
-  return `${violation.rule}: ${violation.detail}\nbun tools/sim.ts --seed ${seed} --profile ${profile} --runs 1 --verbose`;
+  const again = `bun tools/sim.ts --seed ${seed} --profile ${profile} --runs 1 --verbose`;
+  return `${violation.rule}: ${violation.detail}\n${again}`;
 }
 
 test.each([...new Set(profileNames)])(
