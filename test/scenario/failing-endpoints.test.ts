@@ -138,7 +138,10 @@ test("a request that may be repeated is, once, at another endpoint; others are n
   a.on("/bad", (exchange) => exchange.reset());
   b.on("/bad", (exchange) => exchange.reset());
   expect(await order("retries", 1, { path: "/bad" })).toBe("(502)");
-  expect((a.stats().byPath["/bad"] ?? 0) + (b.stats().byPath["/bad"] ?? 0)).toBe(2);
+  // Once more at the other, and once on a fresh connection if the first was a kept one.
+  const asked = (a.stats().byPath["/bad"] ?? 0) + (b.stats().byPath["/bad"] ?? 0);
+  expect(asked).toBeGreaterThanOrEqual(2);
+  expect(asked).toBeLessThanOrEqual(3);
 });
 
 test("slowStart: an endpoint that came up begins with a small share; at the start of all there is none", async () => {
