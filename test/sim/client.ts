@@ -349,8 +349,9 @@ export class SimClient implements ConnectionEvents, MessageSink {
     this.gone = true;
     this.sender.stop();
     const { ledger } = this.world;
-    // The reset that ends a later response may overtake the whole of earlier ones.
-    const overtaken = this.waiting.slice(1).some((later) => later.mayBreak);
+    // The reset that ends a later response, or answers a request that came too late, may overtake the whole of earlier
+    // ones.
+    const overtaken = this.waiting.slice(1).some((later) => later.mayBreak || later.has(Excuse.Idle));
     this.waiting.forEach((request, i) => {
       if (overtaken) ledger.excuse(request, Excuse.Cut);
       if (this.world.isClosing(this.listener)) ledger.excuse(request, Excuse.Drain);

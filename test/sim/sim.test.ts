@@ -6,13 +6,14 @@ import { profileNames } from "./weather.ts";
 import { type RunOptions, type RunResult, World } from "./world.ts";
 
 /**
- * Seeds that failed once, each with what it showed. They are worth keeping even when changes of the scripts made them
- * harmless.
+ * Seeds of the present scripts that fail when an old mistake is put back. Changes of the scripts make other runs of
+ * them, which are worth having all the same; scenes.test.ts holds what must not get lost.
  */
 const regressions: readonly (readonly [seed: number, profile: string, showed: string])[] = [
-  [163, "storm", "two exchanges at once on one connection, behind the held rest of a body that was answered early"],
-  [1746, "", "a chunked body of trailers alone was lost in a retry, and the exchange had no deadline left"],
-  [211, "idle-races", "a response that was held whole was cut off by the reset that followed it"],
+  [165, "storm", "two exchanges at once on one connection, behind the held rest of a body that was answered early"],
+  [15, "idle-races", "the same, with a request taken for no request"],
+  [111, "idle-races", "a response that was held whole was cut off by the reset that followed it"],
+  [182, "idle-races", "the same"],
 ];
 
 /** Runs of each profile; long bodies take longer. */
