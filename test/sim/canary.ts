@@ -163,6 +163,20 @@ export const canaries: readonly Canary[] = [
     install: () => replace(TimerWheel.prototype, "advance", () => () => {}),
   },
   {
+    name: "deadlines come early",
+    profile: "endpoints",
+    rules: ["early"],
+    install: () =>
+      replace(
+        TimerWheel.prototype,
+        "set",
+        (set) =>
+          function (this: TimerWheel, slot, deadlineMs) {
+            set.call(this, slot, deadlineMs - 150);
+          },
+      ),
+  },
+  {
     name: "what may not be repeated is repeated",
     profile: "endpoints",
     rules: ["twice"],

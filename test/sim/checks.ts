@@ -1,7 +1,7 @@
 // What must hold at every moment of a run, and what must be left when it is over: nothing.
 
 import { EC, LC, WC } from "../../src/stats/columns.ts";
-import type { SimSocket } from "./sim-socket.ts";
+import { type SimSocket, SocketState } from "./sim-socket.ts";
 import type { World } from "./world.ts";
 
 /** What the proxy's side of a connection may be holding, by the names of its fields. */
@@ -54,6 +54,24 @@ function checkHeld(world: World, socket: SimSocket): void {
   const { readMax } = world.weather.net;
   const max = 3 * readMax + 2 * headBytesMax + (readMax > headBytesMax ? lentBytes : 0) + world.kernel.flushedMax;
   if (held > max) world.trace.fail("memory", `${socket.label} holds ${held} bytes, more than ${max}`);
+}
+
+/**
+ * Deadlines come late by a tick or two, never early. Asked where nothing but a deadline can end a silent connection.
+ */
+export function checkPatience(world: World, socket: SimSocket): void {
+  const { weather, agenda, trace } = world;
+  const { connectMs, responseMs, totalMs } = weather.deadlines;
+  if (!socket.isOutgoing || weather.rude > 0 || weather.drains || totalMs !== 0) return;
+  const silentMs = agenda.nowMs - socket.activeMs;
+  if (socket.state === SocketState.Connecting && silentMs < connectMs) {
+    trace.fail("early", `${socket.label} was given up after ${silentMs} ms of ${connectMs}`);
+  }
+  const isSilent =
+    socket.received === 0 && socket.isOpen && socket.sent > 0 && !socket.finHeard && socket.resetAtMs > agenda.nowMs;
+  if (isSilent && world.isWaitedFor(socket) && silentMs < responseMs) {
+    trace.fail("early", `${socket.label} was given up after ${silentMs} ms of ${responseMs}`);
+  }
 }
 
 /** Is everything over? */

@@ -110,6 +110,8 @@ export class Kernel {
   onUpstream: ((socket: SimSocket, key: string) => void) | null = null;
   /** Hears that the peer of one of the proxy's ends is gone, before the proxy does. */
   onPeerGone: ((socket: SimSocket) => void) | null = null;
+  /** Hears that the proxy gives up a connection. */
+  onAbort: ((socket: SimSocket) => void) | null = null;
   /** The proxy's open or opening ends. */
   readonly open = new Set<SimSocket>();
   private readonly frozen: { readonly bytes: Uint8Array; readonly digest: number }[] = [];

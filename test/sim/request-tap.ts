@@ -8,8 +8,9 @@ import type { SimSocket } from "./sim-socket.ts";
 export class RequestTap implements MessageSink {
   private readonly reader: MessageReader;
   private readonly onRequest: (id: number, reused: boolean) => void;
-  /** Whole heads so far. */
+  /** Whole heads so far, and the id of the last. */
   requests = 0;
+  lastId = 0;
 
   constructor(onRequest: (id: number, reused: boolean) => void) {
     this.onRequest = onRequest;
@@ -26,7 +27,8 @@ export class RequestTap implements MessageSink {
   }
 
   onHead(head: SimHead, framing: BodyRule): BodyRule {
-    this.onRequest(Number(valuesOf(head.lines, "x-sim-id")[0] ?? "0"), this.requests++ > 0);
+    this.lastId = Number(valuesOf(head.lines, "x-sim-id")[0] ?? "0");
+    this.onRequest(this.lastId, this.requests++ > 0);
     return framing;
   }
 

@@ -57,8 +57,8 @@ export class SimSocket implements Connection {
   /** Sees the bytes this end has sent, as they are accepted. */
   tap: ((bytes: Uint8Array) => void) | null = null;
   unheard = false;
-  /** When it was opened or last accepted bytes. */
-  activeMs = 0;
+  /** When it was begun, opened or last accepted bytes. */
+  activeMs: number;
   private readonly kernel: Kernel;
   private wantsDrain = false;
   private drainArranged = false;
@@ -74,6 +74,7 @@ export class SimSocket implements Connection {
     this.remoteAddress = address;
     this.remotePort = port;
     this.id = kernel.register(this);
+    this.activeMs = kernel.agenda.nowMs;
     this.window = kernel.dice.size(kernel.mood.windowMax - kernel.mood.windowMin) + kernel.mood.windowMin;
   }
 
@@ -197,6 +198,7 @@ export class SimSocket implements Connection {
   abort(): void {
     if (this.state === SocketState.Closed) return;
     this.kernel.trace.note("abort", this.label);
+    if (this.owner === "proxy") this.kernel.onAbort?.(this);
     if (this.peer !== null) this.sendReset(true);
     this.ended(Cause.Aborted);
   }

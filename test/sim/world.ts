@@ -8,7 +8,7 @@ import { DataPlane, type WorkerContext } from "../../src/http/data-plane.ts";
 import type { Generation } from "../../src/http/generation.ts";
 import { Admin, bumpEpoch, type Columns, columnsBytes, Health, openColumns } from "../../src/stats/columns.ts";
 import { Agenda, SimClock } from "./agenda.ts";
-import { checkAlways, checkQuiet, isQuiet } from "./checks.ts";
+import { checkAlways, checkPatience, checkQuiet, isQuiet } from "./checks.ts";
 import { SimClient } from "./client.ts";
 import { Dice } from "./dice.ts";
 import { SimEndpoint } from "./endpoint.ts";
@@ -110,6 +110,7 @@ export class World {
       if (tap.isWithinHead) this.ledger.lose(request, tap.requests > 0, Excuse.Endpoint);
       else if (request.spec.body !== "none") this.ledger.excuse(request, Excuse.Endpoint);
     };
+    this.kernel.onAbort = (socket) => checkPatience(this, socket);
     this.workers = Array.from({ length: this.weather.workers }, (_, index) => this.newWorker(index));
   }
 
@@ -147,6 +148,13 @@ export class World {
 
   nextId(): number {
     return ++this.ids;
+  }
+
+  /** A whole request without a body has gone out on this connection, and its client is there. */
+  isWaitedFor(socket: SimSocket): boolean {
+    const tap = this.taps.get(socket);
+    const request = tap === undefined || tap.isWithinHead ? undefined : this.ledger.request(tap.lastId);
+    return request !== undefined && request.spec.body === "none" && request.outcome === "open";
   }
 
   /** Requests to this listener may find its connections closing. */
