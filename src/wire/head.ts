@@ -2,6 +2,8 @@
 // every message: whoever wants to keep something keeps the bytes (they are private and immutable) and parses again.
 // Protocol-neutral: h1 fills it from text, h2 will fill it from decoded fields laid out in a scratch buffer.
 
+import type { Scratch } from "../base/bytes.ts";
+
 /** Known field names: everything the proxy itself looks at. 0 = any other name. */
 export const Name = {
   Other: 0,
@@ -37,6 +39,7 @@ export const Name = {
   RetryAfter: 30,
   /** X_Forwarded_For and the like: to programs that read fields as CGI variables the same as with dashes. */
   Lookalike: 31,
+  Tracestate: 32,
 } as const;
 export type Name = (typeof Name)[keyof typeof Name];
 
@@ -68,6 +71,9 @@ export const HeadFlag = {
   ContentLength: 64, // a Content-Length field was there
   Absolute: 128, // request target was in absolute form; host is from the target
   Asterisk: 256, // "OPTIONS *"
+  // Set by the exchange after parsing; another parse of the head clears them.
+  NewTarget: 512, // newTarget goes out in place of the target
+  NewHost: 1024, // newHost goes out in place of the Host field
 } as const;
 
 /**
@@ -109,6 +115,12 @@ export class Head {
   /** Bytes of body, or BODY_CHUNKED, or BODY_UNTIL_CLOSE. */
   bodyLength = 0;
   flags = 0;
+  /**
+   * What HeadFlag.NewTarget and NewHost speak of: a whole target in origin form or "*", and a whole Host value. The
+   * spans above go on telling what came. Borrowed: whoever sets the flag keeps the bytes until the head is written.
+   */
+  newTarget: Scratch | null = null;
+  newHost: Scratch | null = null;
 
   constructor(fieldsMax: number) {
     this.fields = new Int32Array(fieldsMax * FIELD_WIDTH);

@@ -66,6 +66,7 @@ const known: Readonly<Record<string, Name>> = {
   "proxy-authorization": Name.ProxyAuthorization,
   accept: Name.Accept,
   traceparent: Name.Traceparent,
+  tracestate: Name.Tracestate,
   "retry-after": Name.RetryAfter,
 };
 

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { latin1Text, Scratch } from "../../base/bytes.ts";
 import { seededRng } from "../../base/seeded-rng.ts";
-import { FIELD_DROPPED, FIELD_ID, FIELD_WIDTH, Head, Method } from "../head.ts";
+import { FIELD_DROPPED, FIELD_ID, FIELD_WIDTH, Head, HeadFlag, Method } from "../head.ts";
 import { parseRequest, parseResponse, parseTrailers } from "./parse.ts";
 import { bytesOf, fieldsMax, headBytesMax, seeRequest, seeResponse } from "./test-kit.ts";
 import { ConnectionSays, writeChunkSize, writeRequestHead, writeResponseHead, writeTrailers } from "./write.ts";
@@ -15,6 +15,9 @@ interface WriteOptions {
   readonly method?: Method;
   /** Indices of fields that the exchange drops. */
   readonly dropped?: readonly number[];
+  /** In place of the client's. */
+  readonly target?: string;
+  readonly host?: string;
 }
 
 const scratch = (text: string): Scratch => {
@@ -27,6 +30,17 @@ function drop(head: Head, dropped: readonly number[] = []): void {
   for (const i of dropped) head.fields[i * FIELD_WIDTH + FIELD_ID]! |= FIELD_DROPPED;
 }
 
+function replace(head: Head, { target, host }: WriteOptions): void {
+  if (target !== undefined) {
+    head.flags |= HeadFlag.NewTarget;
+    head.newTarget = scratch(target);
+  }
+  if (host !== undefined) {
+    head.flags |= HeadFlag.NewHost;
+    head.newHost = scratch(host);
+  }
+}
+
 /** Parses a request and writes it. It begins somewhere inside its array, as requests do. */
 function forwardRequest(text: string, options: WriteOptions = {}): string {
   const bytes = bytesOf(`....${text}`);
@@ -34,6 +48,7 @@ function forwardRequest(text: string, options: WriteOptions = {}): string {
   const after = parseRequest(bytes, 4, bytes.length, head, headBytesMax, fieldsMax);
   if (after <= 0) throw new Error(`refused: ${JSON.stringify(text)}`);
   drop(head, options.dropped);
+  replace(head, options);
   const out = scratch("before ");
   writeRequestHead(out, head, scratch(options.added ?? ""), options.says ?? ConnectionSays.Nothing);
   return latin1Text(out.bytes, 7, out.length);
@@ -128,6 +143,39 @@ describe("request head", () => {
   }
   test("an empty query of an absolute form is kept", () => {
     expect(forwardRequest("GET http://b/? HTTP/1.1\r\nHost: a\r\n\r\n")).toBe("GET /? HTTP/1.1\r\nHost: b\r\n\r\n");
+  });
+});
+
+describe("a request whose target or Host was replaced", () => {
+  const text = "POST /a?b HTTP/1.1\r\nA: 1\r\nHOST: a\r\nContent-Length: 5\r\nTE: x\r\nB: 2\r\n\r\n";
+  test("the target alone: the fields stay as they are", () => {
+    const written = forwardRequest(text, { target: "/new?c" });
+    expect(written).toBe("POST /new?c HTTP/1.1\r\nA: 1\r\nHOST: a\r\nContent-Length: 5\r\nB: 2\r\n\r\n");
+  });
+  test("the Host alone: one Host, before the others", () => {
+    const written = forwardRequest(text, { host: "new:81", added: "C: 3\r\n" });
+    expect(written).toBe("POST /a?b HTTP/1.1\r\nHost: new:81\r\nA: 1\r\nContent-Length: 5\r\nB: 2\r\nC: 3\r\n\r\n");
+  });
+  const forms = ["GET http://b/x?y HTTP/1.1", "GET /x?y HTTP/1.0", "GET http://b HTTP/1.0"];
+  for (const line of forms) {
+    test(`both, after ${line}`, () => {
+      const written = forwardRequest(`${line}\r\nHost: a\r\nB: 2\r\n\r\n`, { target: "/", host: "n" });
+      expect(written).toBe("GET / HTTP/1.1\r\nHost: n\r\nB: 2\r\n\r\n");
+    });
+  }
+  test("a request without Host gets the new one", () => {
+    expect(forwardRequest("GET / HTTP/1.0\r\nB: 2\r\n\r\n", { host: "n" })).toBe(
+      "GET / HTTP/1.1\r\nHost: n\r\nB: 2\r\n\r\n",
+    );
+  });
+  test("another parse of the head forgets it", () => {
+    const bytes = bytesOf(text);
+    const head = new Head(fieldsMax);
+    const out = scratch("");
+    replace(head, { target: "/new", host: "n" });
+    parseRequest(bytes, 0, bytes.length, head, headBytesMax, fieldsMax);
+    writeRequestHead(out, head, scratch(""), ConnectionSays.Nothing);
+    expect(latin1Text(out.bytes, 0, out.length)).toBe(text.replace("TE: x\r\n", ""));
   });
 });
 

@@ -30,6 +30,8 @@ const closeLine = latin1("Connection: close\r\n");
 const keepAliveLine = latin1("Connection: keep-alive\r\n");
 const upgradeLine = latin1("Connection: upgrade\r\n");
 const space = 32;
+const rebuilt = HeadFlag.Http10 | HeadFlag.Absolute | HeadFlag.NewTarget | HeadFlag.NewHost;
+const hostWritten = HeadFlag.Absolute | HeadFlag.NewHost;
 /** "HTTP/1.1 200" */
 const bareStatusLineBytes = 12;
 
@@ -39,37 +41,46 @@ export type ConnectionSays = (typeof ConnectionSays)[keyof typeof ConnectionSays
 
 /**
  * Appends the request head: request line in origin form, Host first if it had to be rebuilt, the kept fields, the added
- * ones (complete lines), framing and connection fields. A Content-Length field is passed on as it came.
+ * ones (complete lines), framing and connection fields. A Content-Length field is passed on as it came. The target and
+ * the Host that the exchange put in place of the client's are taken where the flags say so.
  */
 export function writeRequestHead(out: Scratch, head: Head, added: Scratch, says: ConnectionSays): void {
   const bytes = head.bytes;
-  const rebuild = (head.flags & (HeadFlag.Http10 | HeadFlag.Absolute)) !== 0;
+  const { flags } = head;
   let runStart = head.start;
-  if (rebuild) {
+  if ((flags & rebuilt) !== 0) {
     out.put(bytes, head.methodStart, head.methodEnd);
     out.putByte(space);
     putTarget(out, head);
     out.putAll(http11Line);
     runStart = head.startLineEnd + 2;
-    if ((head.flags & HeadFlag.Absolute) !== 0) {
-      out.putAll(hostName);
-      out.put(bytes, head.hostStart, head.hostEnd);
-      out.putAll(crlf);
-    }
+    if ((flags & hostWritten) !== 0) putHost(out, head);
   }
-  putFields(out, head, runStart, (head.flags & HeadFlag.Absolute) !== 0 ? Name.Host : Name.Other);
+  putFields(out, head, runStart, (flags & hostWritten) !== 0 ? Name.Host : Name.Other);
   finishHead(out, head, added, head.bodyLength === BODY_CHUNKED, says);
 }
 
 /** The target in origin form or as "*". */
 function putTarget(out: Scratch, head: Head): void {
   const { bytes, targetStart, targetEnd } = head;
+  if ((head.flags & HeadFlag.NewTarget) !== 0) {
+    const target = head.newTarget!;
+    out.put(target.bytes, 0, target.length);
+    return;
+  }
   if (targetStart === targetEnd && head.method === Method.Options) {
     out.putAll(asterisk); // RFC 9112 3.2.4: what an absolute form with neither path nor query asks about
     return;
   }
   if (targetStart === targetEnd || (bytes[targetStart] !== 47 && bytes[targetStart] !== 42)) out.putAll(slash);
   out.put(bytes, targetStart, targetEnd);
+}
+
+function putHost(out: Scratch, head: Head): void {
+  out.putAll(hostName);
+  if ((head.flags & HeadFlag.NewHost) === 0) out.put(head.bytes, head.hostStart, head.hostEnd);
+  else out.put(head.newHost!.bytes, 0, head.newHost!.length);
+  out.putAll(crlf);
 }
 
 /** Appends the response head. chunked = the body that follows will be in chunked coding. */
