@@ -6,7 +6,8 @@ import type { ConnectionEvents, Env } from "../../src/base/ports.ts";
 import { TICK_MS, TimerWheel } from "../../src/base/timer-wheel.ts";
 import { compile } from "../../src/compile/compile.ts";
 import { DataPlane, type WorkerContext } from "../../src/http/data-plane.ts";
-import type { Config, ListenerLimits } from "../../src/model/config.ts";
+import type { Config, ListenerLimits, PoolConfig } from "../../src/model/config.ts";
+import { defaultListener, defaultPool, defaultRoute } from "../../src/model/defaults.ts";
 import { columnsBytes, openColumns, WC } from "../../src/stats/columns.ts";
 import { latin1 } from "../../src/wire/h1/tables.ts";
 import { Agenda, SimClock } from "./agenda.ts";
@@ -160,42 +161,66 @@ function configOf(ips: readonly string[], limits: Partial<ListenerLimits>): Conf
       {
         name: "web",
         bind: [{ ip: "127.0.0.1", port: PORT, unixPath: null }],
+        ...defaultListener,
         protocol: "http",
         trustedProxies: [],
         via: null,
         timeouts: { requestHeadMs: 1000, idleMs: 5000, bodyMs: 1000, writeMs: 1000 },
-        limits: { connections: 100, headBytes: 16_384, headers: 100, bodyBytes: 0, requests: 0, ...limits },
+        limits: {
+          connections: 100,
+          connectionsPerClient: 0,
+          headBytes: 16_384,
+          headers: 100,
+          bodyBytes: 0,
+          requests: 0,
+          ...limits,
+        },
         routes: [
           {
-            action: { kind: "forward", pool: "pool" },
-            timeouts: { connectMs: 200, sendMs: 1000, responseMs: 1000, totalMs: 0, tunnelMs: 1000 },
+            ...defaultRoute,
+            name: "0",
+            action: { kind: "forward", arms: [{ pool: "pool", weight: 1 }], sticky: null },
+            timeouts: {
+              connectMs: 200,
+              sendMs: 1000,
+              responseMs: 1000,
+              totalMs: 0,
+              tunnelMs: 1000,
+              tunnelLifetimeMs: 0,
+            },
           },
         ],
       },
     ],
-    pools: [
-      {
-        name: "pool",
-        balance: { by: "round-robin" },
-        endpoints: ips.map((host) => ({
-          id: host,
-          host,
-          port: 80,
-          unixPath: null,
-          weight: 1,
-          backup: false,
-          maxConnections: 0,
-          admin: "ready",
-        })),
-        protocol: "http",
-        health: null,
-        passive: null,
-        slowStartMs: 0,
-        keepAlive: { connections: 10, idleMs: 5000, requests: 0 },
-        queue: { size: 10, timeoutMs: 1000 },
-        noneHealthy: "fail",
-        resolve: { minMs: 5000, maxMs: 60_000 },
-      },
-    ],
+    pools: [poolOf(ips)],
+    state: null,
+    secret: null,
+    tests: [],
+  };
+}
+
+function poolOf(ips: readonly string[]): PoolConfig {
+  return {
+    name: "pool",
+    balance: { by: "round-robin" },
+    endpoints: ips.map((host) => ({
+      id: host,
+      host,
+      port: 80,
+      unixPath: null,
+      weight: 1,
+      backup: false,
+      maxConnections: 0,
+      admin: "ready",
+    })),
+    ...defaultPool,
+    protocol: "http",
+    health: null,
+    passive: null,
+    slowStartMs: 0,
+    keepAlive: { connections: 10, idleMs: 5000, requests: 0 },
+    queue: { size: 10, timeoutMs: 1000 },
+    noneHealthy: "fail",
+    resolve: { minMs: 5000, maxMs: 60_000 },
   };
 }
