@@ -26,6 +26,12 @@ export const endpointRowsMax = limit(
   "endpoints",
   "endpoint rows in the shared columns, all pools together",
 );
+export const tableBytesMax = limit(
+  "tableBytesMax",
+  512 * 1024 * 1024,
+  "bytes",
+  "shared memory of all rate limits, concurrency limits and sticky tables together; what is not used costs nothing",
+);
 export const headBytesMax = limit(
   "headBytesMax",
   1024 * 1024,

@@ -5,7 +5,8 @@
 // Who writes what: "S" the supervisor alone, "A" anybody with Atomics, "R" anybody, racy by intent, "W" each worker its
 // own row.
 
-import { endpointRowsMax, listenersMax, workersMax } from "../base/limits.ts";
+import type { HashSeed } from "../base/keyed-hash.ts";
+import { endpointRowsMax, listenersMax, tableBytesMax, workersMax } from "../base/limits.ts";
 
 export const Health = { Unknown: 0, Up: 1, Down: 2 } as const;
 export type Health = (typeof Health)[keyof typeof Health];
@@ -87,6 +88,13 @@ export interface Columns {
   readonly size: ColumnsSize;
   /** [0] epoch: bumped (Atomics.add) whenever anything that decides "usable" changes. */
   readonly control: Int32Array;
+  /**
+   * Key of base/keyed-hash.ts in every table that is looked up by what clients send; written by setSeed() before
+   * workers start.
+   */
+  readonly seed: HashSeed;
+  /** Memory of the tables of shared-table.ts; table-arena.ts gives out its regions. */
+  readonly arena: Int32Array;
   // Endpoint columns, by row.
   /** Health (S). */
   readonly health: Int32Array;
@@ -124,12 +132,21 @@ export interface ColumnsSize {
   readonly workers: number;
   readonly listeners: number;
   readonly endpoints: number;
+  /** For tables (Columns.arena); none if not given. */
+  readonly tableBytes?: number;
 }
 
 /** The largest size the limits allow; a memory file of this size is sparse. */
-export const columnsSizeMax: ColumnsSize = { workers: workersMax, listeners: listenersMax, endpoints: endpointRowsMax };
+export const columnsSizeMax: ColumnsSize = {
+  workers: workersMax,
+  listeners: listenersMax,
+  endpoints: endpointRowsMax,
+  tableBytes: tableBytesMax,
+};
 
 const controlBytes = 4096;
+/** Words of the control page. */
+const SEED = 8;
 const sharedInts = 5;
 const sharedFloats = 6;
 
@@ -139,7 +156,8 @@ export function columnsBytes(size: ColumnsSize): number {
     workerCounters.length +
     size.listeners * listenerCounters.length +
     size.endpoints * (endpointCounters.length + HISTOGRAM_BUCKETS);
-  return controlBytes + size.endpoints * (sharedInts * 4 + sharedFloats * 8) + 8 + size.workers * perWorker * 8;
+  const columns = size.endpoints * (sharedInts * 4 + sharedFloats * 8) + 8 + size.workers * perWorker * 8;
+  return controlBytes + columns + (size.tableBytes ?? 0);
 }
 
 /** Lays the columns over memory from its start. Zero-filled memory is a valid empty state. */
@@ -166,9 +184,13 @@ export function openColumns(memory: ArrayBufferLike, size: ColumnsSize): Columns
   const listenerRow = region(size.workers * size.listeners, listenerCounters.length);
   const endpointRow = region(size.workers * n, endpointCounters.length);
   const histogramRow = region(size.workers * n, HISTOGRAM_BUCKETS);
+  const arena = new Int32Array(memory, at, (size.tableBytes ?? 0) >> 2);
+  const control = new Int32Array(memory, 0, controlBytes / 4);
   return {
     size,
-    control: new Int32Array(memory, 0, controlBytes / 4),
+    control,
+    seed: { k0: control[SEED]!, k1: control[SEED + 1]! },
+    arena,
     health: ints[0],
     admin: ints[1],
     weight: ints[2],
@@ -185,6 +207,14 @@ export function openColumns(memory: ArrayBufferLike, size: ColumnsSize): Columns
     listener: (w, r) => listenerRow(w * size.listeners + r),
     worker: workerRow,
   };
+}
+
+/**
+ * Supervisor, before any worker opens its columns: the key that keeps clients from finding names that collide. Two
+ * random words, from a generator fit for secrets.
+ */
+export function setSeed(memory: ArrayBufferLike, words: Uint32Array): void {
+  new Int32Array(memory, SEED * 4, 2).set(words.subarray(0, 2));
 }
 
 /** Tells every worker that some endpoint's usability may have changed. */
