@@ -1,6 +1,7 @@
 // What the outside world is: clock, randomness, timers, network and log, as interfaces. The real ones live in sys/, the
 // simulated ones in test/sim/. Nothing here knows HTTP.
 
+import { lent } from "./lending.ts";
 import type { TimerWheel } from "./timer-wheel.ts";
 
 /** Time. Monotonic readings share one origin across all processes of this machine (CLOCK_MONOTONIC). */
@@ -56,22 +57,28 @@ export interface Connection {
   /** True from onOpen to onClose. */
   readonly isOpen: boolean;
   /**
-   * Offers bytes[start, end) to the kernel. Returns how many were accepted: the rest is the caller's, to be offered
-   * again after onDrain. -1 when the connection is closed. The bytes are not kept.
+   * How much one onData should bring at most: less than RECEIVE_MAX where the rest had better be moved. A network may
+   * ignore it.
    */
-  write(bytes: Uint8Array, start: number, end: number): number;
+  receiveMax: number;
+  /**
+   * Offers bytes[start, end) to the kernel. Returns how many were accepted: the rest is the caller's, to be offered
+   * again after onDrain. -1 when the connection is closed. The bytes are not kept. more = another write follows at
+   * once, so that these may wait for it and share a segment.
+   */
+  write(bytes: Uint8Array, start: number, end: number, more?: boolean): number;
   /**
    * Reads what has already arrived, at once and into the caller's memory, instead of waiting for onData: for long
    * bodies, where the copy that onData brings costs more than the call. Returns the number of bytes; 0 when there is
    * nothing now, the end has come (onFinish or onClose will tell) or the connection is paused. Only to be called from
-   * within onData.
+   * within onData or onReadable.
    */
   read(into: Uint8Array, max: number): number;
   /**
    * Moves up to max bytes that have already arrived straight to the target, inside the kernel. Takes nothing when there
    * is nothing now, when either is paused, finished or not open, or where the system has no such call. The result
    * object is used again by the next call; the rest in it is the caller's to keep. Only to be called from within
-   * onData.
+   * onData or onReadable.
    */
   moveTo(target: Connection, max: number): Moved;
   /**
@@ -94,6 +101,9 @@ export interface Connection {
   abort(): void;
 }
 
+/** The most that one onData brings by default. */
+export const RECEIVE_MAX = lent.length;
+
 /** What moveTo() did. */
 export interface Moved {
   /** Bytes that have left the source. */
@@ -110,7 +120,12 @@ export interface ConnectionEvents {
   /** An outgoing connection is established. Never called for accepted connections, which are open from the start. */
   onOpen(): void;
   /**
-   * Bytes arrived. They are lent until this returns: whoever holds on to them says keep() (lending.ts). Never written
+   * Bytes have arrived and are still in the kernel. Whoever moves long bodies takes them here by moveTo() or read() and
+   * answers true; false, or no such method = they come by onData. Not every network asks.
+   */
+  onReadable?(): boolean;
+  /**
+   * Bytes arrived. They are lent until this returns: whoever holds on to them asks keep() (lending.ts). Never written
    * to.
    */
   onData(bytes: Uint8Array): void;
@@ -154,6 +169,24 @@ export interface LineSink {
   /** Appends bytes[start, end), which ends with a line end. The bytes are copied. */
   append(bytes: Uint8Array, start: number, end: number): void;
 }
+
+/** Something that was sealed, opened again. */
+export interface Opened {
+  readonly plain: Uint8Array;
+  /** It was sealed under a key that is going out of use: better seal it anew. */
+  readonly outdated: boolean;
+}
+
+/** Authenticated encryption of short secrets that clients keep for us. Synchronous: a microsecond or two each. */
+export interface Sealer {
+  /** plain under the newest key, SEAL_BYTES longer. Equal plain texts never come out equal. */
+  seal(plain: Uint8Array): Uint8Array;
+  /** What seal() made of it, under any key in force; null for everything else. Never throws. */
+  open(bytes: Uint8Array, start: number, end: number): Opened | null;
+}
+
+/** What seal() adds to a plain text: a nonce and a tag. */
+export const SEAL_BYTES = 28;
 
 export interface Env {
   readonly clock: Clock;

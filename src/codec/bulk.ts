@@ -1,51 +1,46 @@
-// Long bodies: what has already arrived is taken on the spot instead of waiting for the next receive, and where nobody
-// wants to see it, it is moved from socket to socket inside the kernel. Each receive that the event loop makes costs a
-// new buffer of up to 512 KB and a copy into it; these two ways cost neither.
+// Long bodies that nobody wants to see are moved from socket to socket inside the kernel, instead of being received and
+// sent again: neither copy nor user memory. It serves both HTTP/1.1 codecs where the network asks onReadable().
 
+import { lent } from "../base/lending.ts";
+import { type Clock, RECEIVE_MAX } from "../base/ports.ts";
 import { none } from "./chunked-body.ts";
-import { type Inlet, lent } from "./inlet.ts";
+import type { Inlet } from "./inlet.ts";
 import { type Outlet, uncork } from "./outlet.ts";
 import type { HttpStreamSink } from "./stream.ts";
 
-/** A receive at least this long belongs to a long body: there is probably more behind it. */
-export const bulkBytes = 128 * 1024;
-/** Takes between two turns of the event loop: others want their turn, too. */
-const takesMax = 32;
+/** Shorter rests of a body are received: that is as cheap, and sees what lies behind them. */
+const moveBytesMin = 16 * 1024;
 
-/** What a codec has so that readOn() can work on it. */
+/** Where bodies are this long, little of the next one should come with its head: the rest is moved. */
+const longBodyBytes = 256 * 1024;
+const receiveBytesBeforeLong = 16 * 1024;
+
+/** How much a connection should receive at once after a message with a body of this length. */
+export function receiveMaxFor(bodyLength: number): number {
+  return bodyLength >= longBodyBytes ? receiveBytesBeforeLong : RECEIVE_MAX;
+}
+
+/** What a codec has so that moveBody() can work on it. */
 export interface BulkSource extends Inlet {
   sink: HttpStreamSink | null;
   bytesIn: number;
   /** Where the body may go without coming here; null = it is looked at, or framed anew. */
   directTo: Outlet | null;
-  /** May bytes behind the body be read along with it? They come to consume(). */
+  /** May bytes behind the body be read along with it? They forbid the connection's reuse. */
   readonly readsPast: boolean;
-  /**
-   * How many body bytes may be taken from the socket now. 0 = none: the body is over, held back, or ends with the
-   * close.
-   */
+  /** How many body bytes may be taken from the socket now. 0 = none: the body is over, held back, or of no length. */
   bulkRoom(): number;
-  consume(bytes: Uint8Array, from: number, end: number): void;
   /** So many body bytes have been taken; behind = others came after them. True if the body ends with them. */
   advance(count: number, behind: boolean): boolean;
 }
 
-/** Takes what has arrived of a long body. Called at the end of onData. */
-export function readOn(source: BulkSource): void {
-  for (let takes = 0; takes < takesMax; takes++) {
-    const room = source.bulkRoom();
-    if (room === 0) return;
-    const target = source.directTo;
-    if (target !== null && source.sink !== null && moveOn(source, source.sink, target, room)) continue;
-    const count = source.connection.read(lent, source.readsPast ? lent.length : room);
-    if (count === 0) return;
-    source.bytesIn += count;
-    source.consume(lent, 0, count);
-  }
-}
-
-/** False when there is nothing to move now, or no way. */
-function moveOn(source: BulkSource, sink: HttpStreamSink, target: Outlet, room: number): boolean {
+/** Moves what has arrived of a long body. False if there is nothing to move now, or no way. Called by onReadable. */
+export function moveBody(source: BulkSource, clock: Clock): boolean {
+  const { directTo: target, sink } = source;
+  if (target === null || sink === null) return false;
+  clock.nowMs();
+  const room = source.bulkRoom();
+  if (room < moveBytesMin) return false;
   uncork(); // the head goes first
   if (target.pending !== null) return false;
   const { taken, rest } = source.connection.moveTo(target.connection, room);
@@ -57,5 +52,6 @@ function moveOn(source: BulkSource, sink: HttpStreamSink, target: Outlet, room: 
   sink.onMoved(passed);
   if (rest !== null) sink.onData(rest, 0, rest.length, last);
   else if (last) sink.onData(none, 0, 0, true);
+  uncork();
   return true;
 }

@@ -6,7 +6,7 @@ import { interimResponsesMax, lingerMs, responseHeadBytesMax } from "../base/lim
 import { Cause } from "../base/ports.ts";
 import { latin1 } from "../wire/h1/tables.ts";
 import { BODY_CHUNKED, BODY_UNTIL_CLOSE } from "../wire/head.ts";
-import { lent } from "./inlet.ts";
+import { lent } from "../base/lending.ts";
 import { Flow } from "./stream.ts";
 import { ClientRig, clientTimeouts, nothing, requestHead, ServerRig } from "./test-kit.ts";
 
@@ -471,7 +471,7 @@ describe("back-pressure", () => {
       expect([rig.sink.body, rig.sink.ends]).toEqual(["hello world", 1]);
     }
   });
-  test("long bodies are read on into lent memory, and what is held of it is copied", () => {
+  test("long bodies come in lent memory, and what is held of it is copied", () => {
     const pieces = Array.from({ length: 6 }, (_, i) => String.fromCharCode(97 + i).repeat(150_000));
     for (const chunked of [false, true]) {
       const rig = ClientRig.asking();

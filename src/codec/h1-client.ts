@@ -7,14 +7,14 @@ import { type Failure, failure, FailureCause, Phase, Side } from "../base/failur
 import { interimResponsesMax, lingerMs, responseHeadBytesMax, responseHeadersMax } from "../base/limits.ts";
 import { Cause, type Clock, type Connection, type ConnectionEvents } from "../base/ports.ts";
 import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
-import { type BulkSource, bulkBytes, readOn } from "./bulk.ts";
+import { type BulkSource, moveBody, receiveMaxFor } from "./bulk.ts";
 import { ChunkedDecoder, type ChunkSink } from "../wire/h1/chunked.ts";
 import { HeadBuffer } from "../wire/h1/head-buffer.ts";
 import { NEED_MORE, parseResponse } from "../wire/h1/parse.ts";
 import { ConnectionSays, writeRequestHead } from "../wire/h1/write.ts";
 import { BODY_CHUNKED, BODY_UNTIL_CLOSE, Head, HeadFlag, Method } from "../wire/head.ts";
 import { none, readTrailerSection, sendChunk, sendTrailerSection } from "./chunked-body.ts";
-import { hold, lent, takeHeld, updateSocket } from "./inlet.ts";
+import { hold, takeHeld, updateSocket } from "./inlet.ts";
 import { begin, discardCork, flush, noteUnsent, type Outlet, peerReads } from "./outlet.ts";
 import { send, sendBody, takePending, uncork } from "./outlet.ts";
 import { type Detached, Flow, type HttpStream, type UpstreamSink } from "./stream.ts";
@@ -337,14 +337,15 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     this.bytesIn += bytes.length;
     if (this.stash !== null) hold(this, bytes, 0, bytes.length);
     else this.consume(bytes, 0, bytes.length);
-    if (bytes.length >= bulkBytes) readOn(this);
     uncork();
   }
 
+  onReadable(): boolean {
+    return this.directTo !== null && moveBody(this, this.owner.clock);
+  }
+
   bulkRoom(): number {
-    // Not where the body ends with the close: only onClose knows what kind of end it was.
-    if (this.state !== State.Body || this.readPaused || this.stash !== null || this.bodyLeft < BODY_CHUNKED) return 0;
-    return this.bodyLeft === BODY_CHUNKED ? lent.length : this.bodyLeft;
+    return this.state === State.Body && !this.readPaused && this.stash === null ? Math.max(0, this.bodyLeft) : 0;
   }
 
   advance(count: number, behind: boolean): boolean {
@@ -450,6 +451,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     const length = head.bodyLength;
     this.keepable = (head.flags & HeadFlag.Close) === 0 && !this.peerFinished;
     this.bodyLeft = length;
+    this.connection.receiveMax = receiveMaxFor(length);
     if (length === 0) {
       if (behind > 0) this.keepable = false;
       this.responseReceived();

@@ -695,7 +695,7 @@ describe("back-pressure", () => {
     const { length } = rig.connection.sent();
     expect([rig.server.takeBytesOut(), rig.server.takeBytesOut()]).toEqual([length, 0]);
   });
-  test("long bodies are read on into lent memory, and what is kept of it is copied", () => {
+  test("long bodies come in lent memory, and what is kept of it is copied", () => {
     const rig = new ServerRig();
     const pieces = Array.from({ length: 6 }, (_, i) => String.fromCharCode(97 + i).repeat(150_000));
     let paused = false;

@@ -7,7 +7,7 @@ import { type Failure, failure, FailureCause, Phase, Side } from "../base/failur
 import { headersMax, lingerBytesMax, lingerMs } from "../base/limits.ts";
 import { Cause, type Connection, type ConnectionEvents } from "../base/ports.ts";
 import type { TimerOwner } from "../base/timer-wheel.ts";
-import { type BulkSource, bulkBytes, readOn } from "./bulk.ts";
+import { type BulkSource, moveBody, receiveMaxFor } from "./bulk.ts";
 import { ChunkedDecoder, type ChunkSink } from "../wire/h1/chunked.ts";
 import { HeadBuffer } from "../wire/h1/head-buffer.ts";
 import { NEED_MORE, parseRequest } from "../wire/h1/parse.ts";
@@ -109,8 +109,11 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
     this.bytesIn += bytes.length;
     if (this.stash !== null) hold(this, bytes, 0, bytes.length);
     else this.consume(bytes, 0, bytes.length);
-    if (bytes.length >= bulkBytes) readOn(this);
     uncork();
+  }
+
+  onReadable(): boolean {
+    return this.directTo !== null && moveBody(this, this.host.clock);
   }
 
   bulkRoom(): number {
@@ -268,6 +271,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
         else this.decoder.reset();
       }
       this.bodyLeft = length;
+      this.connection.receiveMax = receiveMaxFor(length);
       this.armReceive();
     }
     host.onRequest(this, head, last, more && !last);

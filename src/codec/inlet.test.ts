@@ -2,7 +2,8 @@
 
 import { expect, test } from "bun:test";
 import { latin1 } from "../wire/h1/tables.ts";
-import { hold, type Inlet, lent, takeHeld, updateSocket } from "./inlet.ts";
+import { lent } from "../base/lending.ts";
+import { hold, type Inlet, takeHeld, updateSocket } from "./inlet.ts";
 import { FakeConnection } from "./test-kit.ts";
 
 class TestInlet implements Inlet {

@@ -2,15 +2,8 @@
 // stopped, so that what waits in the program is at most what one receive brought (and rarely two). When it goes on is
 // the codec's business.
 
-import { copyOf } from "../base/bytes.ts";
 import { keep } from "../base/lending.ts";
 import type { Connection } from "../base/ports.ts";
-
-/**
- * Where long bodies are read into, over and over: no allocation, no garbage, warm in the cache (measured: 20 % less CPU
- * for 1 MB responses). Its bytes are valid within the call only; whoever keeps bytes copies those of this array.
- */
-export const lent = new Uint8Array(128 * 1024);
 
 /** What a codec has so that hold() can work on it. */
 export interface Inlet {
@@ -24,18 +17,12 @@ export interface Inlet {
   socketPaused: boolean;
 }
 
-/** Keeps bytes[start, end) behind what is held already. The array is kept as it is, unless it is the lent one. */
+/** Keeps bytes[start, end) behind what is held already. */
 export function hold(inlet: Inlet, bytes: Uint8Array, start: number, end: number): void {
-  keep(bytes);
   const old = inlet.stash;
   if (old === null) {
-    if (bytes === lent) {
-      inlet.stash = copyOf(bytes, start, end);
-      inlet.stashAt = 0;
-    } else {
-      inlet.stash = end === bytes.length ? bytes : bytes.subarray(0, end);
-      inlet.stashAt = start;
-    }
+    inlet.stash = keep(bytes, start, end);
+    inlet.stashAt = 0;
   } else {
     const kept = old.length - inlet.stashAt;
     const joined = new Uint8Array(kept + end - start);

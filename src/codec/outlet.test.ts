@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { bodyCopyMax } from "../base/limits.ts";
 import { latin1 } from "../wire/h1/tables.ts";
-import { lent } from "./inlet.ts";
+import { lent } from "../base/lending.ts";
 import { begin, discardCork, flush, noteUnsent, offer, type Outlet, peerReads, proceed, send } from "./outlet.ts";
 import { sendBody, takePending, uncork } from "./outlet.ts";
 import { Flow } from "./stream.ts";

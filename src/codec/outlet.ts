@@ -6,7 +6,6 @@ import { keep } from "../base/lending.ts";
 import { copyBytes, copyOf, Scratch } from "../base/bytes.ts";
 import { bodyCopyMax } from "../base/limits.ts";
 import type { Connection } from "../base/ports.ts";
-import { lent } from "./inlet.ts";
 import { Flow } from "./stream.ts";
 
 /** What a codec has so that offer() can work on it. */
@@ -45,8 +44,12 @@ export function send(outlet: Outlet, more: boolean): Flow {
     corkedFor = outlet;
     return Flow.Go;
   }
+  return sendAssembled(outlet, false);
+}
+
+function sendAssembled(outlet: Outlet, more: boolean): Flow {
   if (corkedFor === outlet) corkedFor = null;
-  const flow = offer(outlet, assembly.bytes, 0, assembly.length, false);
+  const flow = offer(outlet, assembly.bytes, 0, assembly.length, false, more);
   assembly.length = 0;
   return flow;
 }
@@ -80,32 +83,34 @@ export function sendBody(outlet: Outlet, bytes: Uint8Array, start: number, end: 
     return send(outlet, false);
   }
   let flow: Flow = Flow.Go;
-  if (assembly.length > 0) flow = send(outlet, false);
+  if (assembly.length > 0) flow = sendAssembled(outlet, end > start);
   if (flow !== Flow.Closed && end > start) flow = offer(outlet, bytes, start, end, true);
   if (flow !== Flow.Closed && tail.length > 0) flow = offer(outlet, tail, 0, tail.length, true);
   return flow;
 }
 
 /**
- * Gives bytes to the kernel and keeps what it does not take. ownable = the caller's array may be held on to as it is.
+ * Gives bytes to the kernel and keeps what it does not take. ownable = the caller's array may be held on to as it is;
+ * more = others follow at once.
  */
-export function offer(outlet: Outlet, bytes: Uint8Array, start: number, end: number, ownable: boolean): Flow {
+export function offer(
+  outlet: Outlet,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  ownable: boolean,
+  more = false,
+): Flow {
   if (outlet.pending !== null) {
     append(outlet, bytes, start, end);
     return Flow.Pause;
   }
-  const accepted = outlet.connection.write(bytes, start, end);
+  const accepted = outlet.connection.write(bytes, start, end, more);
   if (accepted < 0) return Flow.Closed;
   outlet.bytesOut += accepted;
   if (accepted === end - start) return Flow.Go;
-  if (ownable && bytes !== lent) {
-    keep(bytes);
-    outlet.pending = end === bytes.length ? bytes : bytes.subarray(0, end);
-    outlet.pendingAt = start + accepted;
-  } else {
-    outlet.pending = copyOf(bytes, start + accepted, end);
-    outlet.pendingAt = 0;
-  }
+  outlet.pending = ownable ? keep(bytes, start + accepted, end) : copyOf(bytes, start + accepted, end);
+  outlet.pendingAt = 0;
   return Flow.Pause;
 }
 

@@ -3,7 +3,16 @@
 
 import { latin1Text, Scratch } from "../base/bytes.ts";
 import { causeWord, type Failure, phaseOf, Phase, ruleOf, Side, sideOf } from "../base/failure.ts";
-import { Cause, type Clock, type Connection, type ConnectionEvents, type Moved, NOTHING_MOVED } from "../base/ports.ts";
+import { lent } from "../base/lending.ts";
+import {
+  Cause,
+  type Clock,
+  type Connection,
+  type ConnectionEvents,
+  type Moved,
+  NOTHING_MOVED,
+  RECEIVE_MAX,
+} from "../base/ports.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import { parseRequest, parseResponse } from "../wire/h1/parse.ts";
 import { latin1 } from "../wire/h1/tables.ts";
@@ -19,6 +28,7 @@ const silent: ConnectionEvents = { onOpen() {}, onData() {}, onDrain() {}, onFin
 
 /** A connection in memory. What the peer sends waits while it is paused, as it would in the kernel. */
 export class FakeConnection implements Connection {
+  receiveMax = RECEIVE_MAX;
   events: ConnectionEvents = silent;
   readonly remoteAddress: string;
   readonly remotePort = 4321;
@@ -109,12 +119,25 @@ export class FakeConnection implements Connection {
       if (next === undefined) break;
       any = true;
       this.delivering = true;
-      if (next !== "fin") this.events.onData(next);
+      if (next !== "fin") this.deliver(next);
       else if (this.finished) this.end("peer", Cause.None);
       else this.events.onFinish();
       this.delivering = false;
     }
     return any;
+  }
+  /** As the reactor does it: first the chance to move, then a part in lent memory, which is worthless afterwards. */
+  private deliver(piece: Uint8Array): void {
+    this.inbox.unshift(piece);
+    if (this.events.onReadable !== undefined && this.events.onReadable()) return;
+    const rest = this.inbox[0];
+    if (rest === undefined || rest === "fin" || this.paused || !this.isOpen) return;
+    const count = Math.min(rest.length, this.receiveMax);
+    if (count === rest.length) this.inbox.shift();
+    else this.inbox[0] = rest.subarray(count);
+    lent.set(rest.subarray(0, count));
+    this.events.onData(lent.subarray(0, count));
+    lent.fill(0xee, 0, count);
   }
   /** The kernel takes so many more bytes. */
   drain(count: number): void {

@@ -1,7 +1,7 @@
 // What an endpoint's codec works with before it has a connection, and when it never gets one.
 
 import { FailureCause } from "../base/failure.ts";
-import { Cause, type Connection, type ConnectionEvents, NOTHING_MOVED } from "../base/ports.ts";
+import { Cause, type Connection, type ConnectionEvents, NOTHING_MOVED, RECEIVE_MAX } from "../base/ports.ts";
 
 /** Stands for the connection until there is one. */
 export const unconnected: Connection = {
@@ -9,6 +9,7 @@ export const unconnected: Connection = {
   remoteAddress: "",
   remotePort: 0,
   isOpen: false,
+  receiveMax: RECEIVE_MAX,
   write: () => -1,
   read: () => 0,
   moveTo: () => NOTHING_MOVED,

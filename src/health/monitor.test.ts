@@ -10,6 +10,7 @@ import {
   type Moved,
   NOTHING_MOVED,
   type Target,
+  RECEIVE_MAX,
 } from "../base/ports.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import type { HealthConfig } from "../model/config.ts";
@@ -18,6 +19,7 @@ import { Monitor, type HealthEvent, type Subject } from "./monitor.ts";
 
 /** A connection whose other end the test plays. */
 class FakeConnection implements Connection {
+  receiveMax = RECEIVE_MAX;
   readonly remotePort = 0;
   isOpen = false;
   sent = "";

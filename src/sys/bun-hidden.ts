@@ -45,6 +45,12 @@ export function listenOnFd<D>(fd: number, data: D, socket: RawHandlers<D>): RawL
   return hidden.listen({ fd, data, allowHalfOpen: true, socket }) as RawListener;
 }
 
+/** A listener on a unix path ("\0name" for the abstract kind) that nobody is expected to connect to. Throws. */
+export function listenOnUnix(path: string): RawListener {
+  const socket = { open: (each: Bun.Socket) => each.terminate(), data() {} };
+  return hidden.listen({ unix: path, socket }) as RawListener;
+}
+
 /**
  * Takes over a descriptor on which a connect was begun. `open` is called before this returns, whether or not the
  * connect is through; the first `drain` says that it is; a failed one comes as `close` with the real error code. A

@@ -4,7 +4,7 @@ import type { Env, Log } from "../base/ports.ts";
 import { LogLevel } from "../base/ports.ts";
 import { createClock } from "./clock.ts";
 import { createRng } from "./rng.ts";
-import { createNet } from "./tcp.ts";
+import { createNet } from "./net.ts";
 import { startTicker } from "./timers.ts";
 import type { Ticker } from "./timers.ts";
 

@@ -160,6 +160,15 @@ export function dupFd(fd: number): number {
   return libc === null ? -1 : libc.fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
+/** Linux's ioctl for the bytes in a socket's send queue; 0 = none such here. */
+const SIOCOUTQ = process.platform === "linux" ? 0x5411 : 0;
+const outQueue = new Int32Array(1);
+
+/** Accepted bytes that the peer has not acknowledged; -1 = not known. */
+export function unsentBytes(fd: number): number {
+  return libc === null || SIOCOUTQ === 0 || libc.ioctl(fd, SIOCOUTQ, outQueue) < 0 ? -1 : outQueue[0]!;
+}
+
 const pollFd = new Int32Array(2);
 const POLLOUT = 4;
 

@@ -6,8 +6,11 @@ import { networkInterfaces } from "node:os";
 import type { Connection, ConnectionEvents, Listening, Net, Target } from "../base/ports.ts";
 import { keep } from "../base/lending.ts";
 import { Cause } from "../base/ports.ts";
-import { createListener } from "./listen-socket.ts";
-import { createNet } from "./tcp.ts";
+import { libc } from "./libc.ts";
+import { closeFd, createListener } from "./listen-socket.ts";
+import { decodePort, encodeAddress, encoded, sockaddr } from "./sockaddr.ts";
+import type { NetOptions } from "./net-options.ts";
+import { createNet as createRealNet } from "./net.ts";
 
 /** Containers often come without IPv6. */
 export const hasIpv6 = Object.values(networkInterfaces()).some((list) => list!.some((a) => a.address === "::1"));
@@ -59,8 +62,7 @@ export class Recorder implements ConnectionEvents {
   onData(bytes: Uint8Array): void {
     this.received += bytes.length;
     if (this.keep) {
-      keep(bytes);
-      this.chunks.push(bytes);
+      this.chunks.push(keep(bytes, 0, bytes.length));
     }
     this.order.push("data");
   }
@@ -94,6 +96,23 @@ export interface Server {
 }
 
 export const anyPort = { ip: "127.0.0.1", port: 0, unixPath: null } as const;
+
+/** The network under test. */
+export let createNet: (options: NetOptions) => Net = createRealNet;
+
+/** Puts another network under test. */
+export function useNet(create: (options: NetOptions) => Net): void {
+  createNet = create;
+}
+
+/** A TCP port of 127.0.0.1 that is taken but on which nobody listens: connecting to it is refused. */
+export function closedPort(): { readonly target: Target; release(): void } {
+  const fd = libc!.socket(2, 1, 0);
+  encodeAddress("127.0.0.1", 0);
+  libc!.bind(fd, sockaddr, encoded.length);
+  libc!.getsockname(fd, sockaddr, new Uint32Array([sockaddr.length]));
+  return { target: { ip: "127.0.0.1", port: decodePort(), unixPath: null }, release: () => closeFd(fd) };
+}
 
 /** A listener on a free port (or elsewhere) whose connections are recorded. */
 export function serve(bind: Target = anyPort, onAccept: (recorder: Recorder) => void = () => {}): Server {

@@ -5,7 +5,7 @@ import { CHANNEL_FD, exit, MEMORY_FD, onParentGone, onParentMessage, role, sendT
 import { argv, env } from "./process.ts";
 import { receiveFd } from "./fd-passing.ts";
 import { openSharedMemory } from "./shm.ts";
-import { createNet } from "./tcp.ts";
+import { createNet } from "./net.ts";
 
 /** What the tests say to a worker. */
 export type Order =

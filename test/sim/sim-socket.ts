@@ -1,9 +1,16 @@
-// One end of a simulated TCP connection, to the contract of base/ports.ts and the habits of the real one in sys/tcp.ts:
+// One end of a simulated TCP connection, to the contract of base/ports.ts and the habits of the real ones in sys/:
 // writes that take a part or nothing, pieces cut and joined anew, FIN and reset at any moment, onClose once and
 // synchronously inside close() and abort(). Both the proxy and the scripted peers hold such ends.
 
 import { comesBack, lend } from "../../src/base/lending.ts";
-import { Cause, type Connection, type ConnectionEvents, type Moved, NOTHING_MOVED } from "../../src/base/ports.ts";
+import {
+  Cause,
+  type Connection,
+  type ConnectionEvents,
+  type Moved,
+  NOTHING_MOVED,
+  RECEIVE_MAX,
+} from "../../src/base/ports.ts";
 import { Inbox } from "./inbox.ts";
 import type { Kernel } from "./kernel.ts";
 
@@ -33,6 +40,7 @@ export interface Sabotage {
 }
 
 export class SimSocket implements Connection {
+  receiveMax = RECEIVE_MAX;
   events: ConnectionEvents = silent;
   readonly id: number;
   /** Whose end this is. Exceptions of the proxy are violations, those of a script are bugs of the simulator. */
@@ -292,8 +300,9 @@ export class SimSocket implements Connection {
     if (nowMs >= this.resetAtMs) return this.breakDown(nowMs);
     if (this.paused) return;
     const arrived = inbox.arrived(nowMs);
-    if (arrived > 0) this.deliver(this.cut(arrived));
-    else if (inbox.isFinished(nowMs) && !this.finHeard) {
+    if (arrived > 0) {
+      if (!this.offerToMove()) this.deliver(this.cut(arrived));
+    } else if (inbox.isFinished(nowMs) && !this.finHeard) {
       this.finHeard = true;
       if (this.owner === "proxy") kernel.onPeerGone?.(this);
       if (this.finSent) this.ended(Cause.None);
@@ -301,9 +310,22 @@ export class SimSocket implements Connection {
     }
   }
 
+  /** As the reactor does it; Bun's sockets never ask. True if something was taken. */
+  private offerToMove(): boolean {
+    const { kernel, events } = this;
+    if (events.onReadable === undefined || (this.received & 1) === 0) return false;
+    let taken = false;
+    this.inData = true;
+    kernel.call(this, "", () => {
+      taken = events.onReadable!();
+    });
+    this.inData = false;
+    return taken;
+  }
+
   read(into: Uint8Array, max: number): number {
     const { kernel, inbox } = this;
-    if (!this.inData) kernel.trace.fail("read", `${this.label}: read() outside of onData`);
+    if (!this.inData) kernel.trace.fail("read", `${this.label}: read() outside of onData and onReadable`);
     const nowMs = kernel.agenda.nowMs;
     const room = Math.min(max, into.length, inbox.arrived(nowMs));
     if (this.state !== SocketState.Open || this.paused || nowMs >= this.resetAtMs || room <= 0) return 0;
@@ -319,7 +341,7 @@ export class SimSocket implements Connection {
 
   moveTo(target: Connection, max: number): Moved {
     const { kernel, inbox } = this;
-    if (!this.inData) kernel.trace.fail("read", `${this.label}: moveTo() outside of onData`);
+    if (!this.inData) kernel.trace.fail("read", `${this.label}: moveTo() outside of onData and onReadable`);
     const nowMs = kernel.agenda.nowMs;
     const size = Math.min(max, 65_536, inbox.arrived(nowMs));
     if (!(target instanceof SimSocket) || !target.isOpen || target.finSent || target.paused) return NOTHING_MOVED;

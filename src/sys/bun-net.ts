@@ -1,34 +1,27 @@
-// The real Net: TCP and unix stream sockets on Bun's raw sockets. One handlers object per role is shared by all
+// The Net on Bun's raw sockets, for systems without the reactor: TCP and unix stream sockets. One handlers object per role is shared by all
 // connections, the connection itself is the socket's data, and nothing is allocated per event. Half-open connections
 // are allowed everywhere: who reads FIN may still write. It knows no protocol and keeps no deadline; those are the
 // caller's.
 
 import { pausedBytesMax } from "../base/limits.ts";
 import { comesBack, lend } from "../base/lending.ts";
-import { Cause, NOTHING_MOVED } from "../base/ports.ts";
+import { Cause, NOTHING_MOVED, RECEIVE_MAX } from "../base/ports.ts";
 import type { Connection, ConnectionEvents, Listening, Moved, Net, Target } from "../base/ports.ts";
 import { connectByName, connectOnFd, listenOnFd } from "./bun-hidden.ts";
 import type { RawHandlers, RawListener, RawSocket } from "./bun-hidden.ts";
-import { closeFd, dupFd, libc, openSocket, setIntOption } from "./libc.ts";
+import { closeFd, dupFd, libc, openSocket, unsentBytes } from "./libc.ts";
 import type { Libc } from "./libc.ts";
-import { errorName, platform } from "./platform.ts";
+import { causeOfCode, keepAlive, type NetOptions } from "./net-options.ts";
+import { errorName } from "./platform.ts";
 import { encodeAddress, encoded, encodeUnixAddress, sockaddr, SOCK_STREAM } from "./sockaddr.ts";
 import { splicer } from "./splice.ts";
 
-export interface NetOptions {
-  /** Called for every exception thrown by a connection's events or by accept; the connection is aborted. */
-  readonly onError: (error: unknown) => void;
-  /** TCP keepalive: idle time before the first probe in ms; 0 = off. */
-  readonly keepAliveMs: number;
+export interface BunNetOptions extends NetOptions {
   /** Connects the way it is done where there is no FFI; for tests. */
   readonly withoutLibc?: boolean;
 }
 
 const MSG_DONTWAIT = process.platform === "darwin" ? 0x80 : 0x40;
-
-/** Linux's ioctl for the bytes in a socket's send queue; 0 = none such here. */
-const SIOCOUTQ = process.platform === "linux" ? 0x5411 : 0;
-const outQueue = new Int32Array(1);
 
 /** Connecting: no onOpen yet. Closed: onClose has been called, or never will be. */
 const State = { Connecting: 0, Open: 1, Closed: 2 } as const;
@@ -42,14 +35,15 @@ const silent: ConnectionEvents = {
   onClose() {},
 };
 
-type SocketData = TcpConnection | TcpListening;
+type SocketData = BunConnection | BunListening;
 
-class TcpConnection implements Connection {
+class BunConnection implements Connection {
   events: ConnectionEvents;
   /** Null before Bun has taken over an outgoing descriptor, and after the end. */
   socket: RawSocket<SocketData> | null;
-  readonly net: TcpNet;
+  readonly net: BunNet;
   state: State;
+  receiveMax: number = RECEIVE_MAX;
   paused: boolean;
   /** Bytes that came while paused; see overruns(). */
   private unwanted: number;
@@ -61,7 +55,7 @@ class TcpConnection implements Connection {
   private port: number;
 
   /** address null: asked of the socket when first wanted. */
-  constructor(net: TcpNet, socket: RawSocket<SocketData> | null, address: string | null, port: number) {
+  constructor(net: BunNet, socket: RawSocket<SocketData> | null, address: string | null, port: number) {
     this.events = silent;
     this.socket = socket;
     this.net = net;
@@ -95,7 +89,7 @@ class TcpConnection implements Connection {
 
   moveTo(target: Connection, max: number): Moved {
     const mover = this.net.connector === null ? null : splicer();
-    if (mover === null || !(target instanceof TcpConnection) || target.state !== State.Open || target.finished) {
+    if (mover === null || !(target instanceof BunConnection) || target.state !== State.Open || target.finished) {
       return NOTHING_MOVED;
     }
     const from = this.state === State.Open && !this.paused ? this.socket!.fd : -1;
@@ -111,8 +105,7 @@ class TcpConnection implements Connection {
 
   unsent(): number {
     const fd = this.state === State.Open ? this.socket!.fd : -1;
-    if (fd < 0 || libc === null || SIOCOUTQ === 0 || libc.ioctl(fd, SIOCOUTQ, outQueue) < 0) return -1;
-    return outQueue[0]!;
+    return fd < 0 ? -1 : unsentBytes(fd);
   }
 
   pause(): void {
@@ -200,9 +193,9 @@ class TcpConnection implements Connection {
 }
 
 /** Bun has no pause for a listener, and stopping one closes its descriptor: so it always works on a copy of ours. */
-class TcpListening implements Listening {
+class BunListening implements Listening {
   readonly port: number;
-  readonly net: TcpNet;
+  readonly net: BunNet;
   readonly accept: (connection: Connection) => ConnectionEvents;
   /** What accepted connections are told about their peer: "unix:", or null to ask the socket. */
   readonly peerAddress: string | null;
@@ -211,7 +204,7 @@ class TcpListening implements Listening {
   private spareFd: number;
   private listener: RawListener | null;
 
-  constructor(net: TcpNet, fd: number, port: number, accept: (connection: Connection) => ConnectionEvents) {
+  constructor(net: BunNet, fd: number, port: number, accept: (connection: Connection) => ConnectionEvents) {
     this.net = net;
     this.fd = fd;
     this.port = port;
@@ -259,14 +252,14 @@ class TcpListening implements Listening {
   }
 }
 
-class TcpNet implements Net {
-  readonly options: NetOptions;
+class BunNet implements Net {
+  readonly options: BunNetOptions;
   /** What connects are made with; null = Bun's own connect. */
   readonly connector: Libc | null;
   readonly accepted: RawHandlers<SocketData>;
   readonly outgoing: RawHandlers<SocketData>;
 
-  constructor(options: NetOptions) {
+  constructor(options: BunNetOptions) {
     this.options = options;
     this.connector = options.withoutLibc === true ? null : libc;
     this.accepted = acceptedHandlers(this);
@@ -274,33 +267,19 @@ class TcpNet implements Net {
   }
 
   adopt(fd: number, port: number, accept: (connection: Connection) => ConnectionEvents): Listening {
-    if (this.options.keepAliveMs > 0 && port !== 0) keepAliveByListener(fd, this.options.keepAliveMs);
-    return new TcpListening(this, fd, port, accept);
+    if (this.options.keepAliveMs > 0 && port !== 0) keepAlive(fd, this.options.keepAliveMs);
+    return new BunListening(this, fd, port, accept);
   }
 
   connect(target: Target, events: ConnectionEvents): Connection {
     const unix = target.unixPath !== null;
-    const connection = new TcpConnection(this, null, unix ? "unix:" : target.ip, unix ? 0 : target.port);
+    const connection = new BunConnection(this, null, unix ? "unix:" : target.ip, unix ? 0 : target.port);
     connection.events = events;
     if (this.connector === null) connectWithoutLibc(this, connection, target);
     else connectOwnSocket(this, this.connector, connection, target);
     return connection;
   }
 }
-
-/**
- * Accepted sockets inherit these: set once here they cost no system call a connection (Bun's setKeepAlive makes four).
- */
-function keepAliveByListener(fd: number, idleMs: number): void {
-  setIntOption(fd, platform.solSocket, platform.soKeepAlive, 1);
-  setIntOption(fd, IPPROTO_TCP, platform.tcpKeepIdle, Math.max(1, Math.round(idleMs / 1000)));
-  setIntOption(fd, IPPROTO_TCP, platform.tcpKeepInterval, keepAliveIntervalSeconds);
-  setIntOption(fd, IPPROTO_TCP, platform.tcpKeepCount, keepAliveProbes);
-}
-
-const IPPROTO_TCP = 6;
-const keepAliveIntervalSeconds = 10;
-const keepAliveProbes = 6;
 
 const EINPROGRESS = process.platform === "darwin" ? 36 : 115;
 
@@ -310,7 +289,7 @@ function ignore(): void {}
  * Begins the connect on a socket of our own, because Bun's connect can neither be given up nor tell why it failed; then
  * Bun takes the descriptor over.
  */
-function connectOwnSocket(net: TcpNet, c: Libc, connection: TcpConnection, target: Target): void {
+function connectOwnSocket(net: BunNet, c: Libc, connection: BunConnection, target: Target): void {
   const known = target.unixPath === null ? encodeAddress(target.ip, target.port) : encodeUnixAddress(target.unixPath);
   if (!known) return failLater(connection, Cause.NotFound);
   const fd = openSocket(c, encoded.family, SOCK_STREAM);
@@ -330,42 +309,14 @@ function connectOwnSocket(net: TcpNet, c: Libc, connection: TcpConnection, targe
 }
 
 /** Only where there is no FFI: cannot be given up before it is through, and most failures look like a refusal. */
-function connectWithoutLibc(net: TcpNet, connection: TcpConnection, target: Target): void {
+function connectWithoutLibc(net: BunNet, connection: BunConnection, target: Target): void {
   const address = target.unixPath === null ? { hostname: target.ip, port: target.port } : { unix: target.unixPath };
   connectByName<SocketData>(address, connection, net.outgoing).catch(ignore);
 }
 
 /** connect() has not returned yet: its caller cannot know the connection that failed. */
-function failLater(connection: TcpConnection, cause: Cause): void {
+function failLater(connection: BunConnection, cause: Cause): void {
   queueMicrotask(() => connection.endedByUs(cause));
-}
-
-const causes: Readonly<Record<string, Cause>> = {
-  ECONNREFUSED: Cause.Refused,
-  ECONNRESET: Cause.Reset,
-  EPIPE: Cause.Reset,
-  ECONNABORTED: Cause.Reset,
-  ETIMEDOUT: Cause.TimedOut,
-  ETIME: Cause.TimedOut,
-  EHOSTUNREACH: Cause.Unreachable,
-  ENETUNREACH: Cause.Unreachable,
-  EHOSTDOWN: Cause.Unreachable,
-  ENETDOWN: Cause.Unreachable,
-  EAFNOSUPPORT: Cause.Unreachable,
-  EACCES: Cause.Unreachable,
-  EPERM: Cause.Unreachable,
-  EMFILE: Cause.NoResources,
-  ENFILE: Cause.NoResources,
-  ENOBUFS: Cause.NoResources,
-  ENOMEM: Cause.NoResources,
-  EADDRNOTAVAIL: Cause.NoResources,
-  EAGAIN: Cause.NoResources,
-  ENOENT: Cause.NotFound,
-  ENOTFOUND: Cause.NotFound,
-};
-
-function causeOfCode(code: string): Cause {
-  return causes[code] ?? Cause.Other;
 }
 
 function causeOfError(error: Error | undefined): Cause {
@@ -377,7 +328,7 @@ function causeOfError(error: Error | undefined): Cause {
 const lendBytesMin = 16 * 1024;
 
 /** Bun makes a new buffer for each receive. A long one that nobody kept is given back to the allocator at once. */
-function deliver(connection: TcpConnection, bytes: Uint8Array): void {
+function deliver(connection: BunConnection, bytes: Uint8Array): void {
   if (connection.paused && connection.overruns(bytes.length)) return;
   if (bytes.length < lendBytesMin) {
     connection.events.onData(bytes);
@@ -388,27 +339,27 @@ function deliver(connection: TcpConnection, bytes: Uint8Array): void {
   if (comesBack() && bytes.length === bytes.buffer.byteLength) (bytes.buffer as ArrayBuffer).transfer(0);
 }
 
-function acceptedHandlers(net: TcpNet): RawHandlers<SocketData> {
+function acceptedHandlers(net: BunNet): RawHandlers<SocketData> {
   return {
     open(socket) {
-      const listening = socket.data as TcpListening;
-      const connection = new TcpConnection(net, socket, listening.peerAddress, listening.peerAddress === null ? -1 : 0);
+      const listening = socket.data as BunListening;
+      const connection = new BunConnection(net, socket, listening.peerAddress, listening.peerAddress === null ? -1 : 0);
       socket.data = connection;
       const events = listening.accept(connection);
       if (connection.unheard) events.onClose(Cause.Aborted);
       else if (connection.state === State.Open) connection.events = events;
     },
     data(socket, bytes) {
-      deliver(socket.data as TcpConnection, bytes);
+      deliver(socket.data as BunConnection, bytes);
     },
     drain(socket) {
-      (socket.data as TcpConnection).events.onDrain();
+      (socket.data as BunConnection).events.onDrain();
     },
     end(socket) {
-      (socket.data as TcpConnection).events.onFinish();
+      (socket.data as BunConnection).events.onFinish();
     },
     close(socket, error) {
-      (socket.data as TcpConnection).ended(causeOfError(error));
+      (socket.data as BunConnection).ended(causeOfError(error));
     },
     error(socket, error) {
       eventsFailed(net, socket, error);
@@ -416,50 +367,50 @@ function acceptedHandlers(net: TcpNet): RawHandlers<SocketData> {
   };
 }
 
-function outgoingHandlers(net: TcpNet): RawHandlers<SocketData> {
+function outgoingHandlers(net: BunNet): RawHandlers<SocketData> {
   return {
     open(socket) {
-      const connection = socket.data as TcpConnection;
+      const connection = socket.data as BunConnection;
       if (connection.state === State.Closed) return socket.terminate(); // given up before Bun had a socket
       connection.socket = socket;
       if (net.options.keepAliveMs > 0) socket.setKeepAlive(true, net.options.keepAliveMs);
       if (net.connector === null) connection.established(); // Bun's own connect opens when it is through
     },
     data(socket, bytes) {
-      const connection = socket.data as TcpConnection;
+      const connection = socket.data as BunConnection;
       if (connection.state === State.Connecting) connection.established();
       deliver(connection, bytes);
     },
     drain(socket) {
-      const connection = socket.data as TcpConnection;
+      const connection = socket.data as BunConnection;
       if (connection.state === State.Connecting) connection.established();
       else connection.events.onDrain();
     },
     end(socket) {
-      const connection = socket.data as TcpConnection;
+      const connection = socket.data as BunConnection;
       if (connection.state === State.Connecting) connection.established();
       connection.events.onFinish();
     },
     close(socket, error) {
-      (socket.data as TcpConnection).ended(causeOfError(error));
+      (socket.data as BunConnection).ended(causeOfError(error));
     },
     error(socket, error) {
       eventsFailed(net, socket, error);
     },
     connectError(socket, error) {
-      failLater(socket.data as TcpConnection, net.connector === null ? causeOfError(error) : Cause.Other);
+      failLater(socket.data as BunConnection, net.connector === null ? causeOfError(error) : Cause.Other);
     },
   };
 }
 
 /** An exception from the layers above: their bug costs this connection only. */
-function eventsFailed(net: TcpNet, socket: RawSocket<SocketData>, error: Error): void {
+function eventsFailed(net: BunNet, socket: RawSocket<SocketData>, error: Error): void {
   net.options.onError(error);
-  if (socket.data instanceof TcpConnection) socket.data.abort();
+  if (socket.data instanceof BunConnection) socket.data.abort();
   else socket.terminate();
 }
 
-/** The real network. */
-export function createNet(options: NetOptions): Net {
-  return new TcpNet(options);
+/** The network on Bun's sockets. */
+export function createBunNet(options: BunNetOptions): Net {
+  return new BunNet(options);
 }
