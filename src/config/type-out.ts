@@ -64,7 +64,7 @@ function typeListener(l: ListenerConfig, style: Style): Typed {
 function typeRoute(route: RouteConfig): Typed {
   const t = route.timeouts;
   return {
-    forward: route.action.pool,
+    forward: route.action.kind === "forward" ? route.action.arms[0]!.pool : "",
     timeouts: {
       connect: formatMs(t.connectMs),
       send: formatMs(t.sendMs),
