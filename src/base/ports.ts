@@ -155,6 +155,24 @@ export interface LineSink {
   append(bytes: Uint8Array, start: number, end: number): void;
 }
 
+/** Something that was sealed, opened again. */
+export interface Opened {
+  readonly plain: Uint8Array;
+  /** It was sealed under a key that is going out of use: better seal it anew. */
+  readonly outdated: boolean;
+}
+
+/** Authenticated encryption of short secrets that clients keep for us. Synchronous: a microsecond or two each. */
+export interface Sealer {
+  /** plain under the newest key, SEAL_BYTES longer. Equal plain texts never come out equal. */
+  seal(plain: Uint8Array): Uint8Array;
+  /** What seal() made of it, under any key in force; null for everything else. Never throws. */
+  open(bytes: Uint8Array, start: number, end: number): Opened | null;
+}
+
+/** What seal() adds to a plain text: a nonce and a tag. */
+export const SEAL_BYTES = 28;
+
 export interface Env {
   readonly clock: Clock;
   readonly rng: Rng;

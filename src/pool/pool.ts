@@ -122,6 +122,14 @@ export class Pool {
     if (this.onCapacity !== null && this.roster.primaries.activeMax[index] !== 0) this.onCapacity();
   }
 
+  /**
+   * True while state.preferred may take this request: it is in service for the clients it has, and was not tried for
+   * it. When acquire() gave another one all the same, it was full.
+   */
+  keepsPreferred(state: PickState): boolean {
+    return state.preferred >= 0 && this.mayPrefer(state.preferred, state);
+  }
+
   /** Endpoints that take new requests, full ones included. */
   usableCount(nowMs: number): number {
     this.catchUp(nowMs);
