@@ -183,6 +183,12 @@ export const dnsQueriesInFlightMax = limit(
   "queries",
   "questions to name servers under way at once; further ones wait their turn",
 );
+export const systemFileBytesMax = limit(
+  "systemFileBytesMax",
+  1024 * 1024,
+  "bytes",
+  "/etc/hosts and /etc/resolv.conf; of longer ones nothing is used",
+);
 export const tcpKeepAliveMs = limit(
   "tcpKeepAliveMs",
   60_000,

@@ -125,7 +125,11 @@ function samplePool(s: Sampler, name: string): PoolConfig {
     keepAlive: { connections: s.from(0, 200), idleMs: s.ms(), requests: s.one([OFF, 1, 5000]) },
     queue: { size: s.from(0, 2000), timeoutMs: s.ms() },
     noneHealthy: s.one(["fail", "all"] as const),
-    resolve: { minMs, maxMs: minMs + s.from(0, 10_000) },
+    resolve: {
+      minMs,
+      maxMs: minMs + s.from(0, 10_000),
+      servers: s.one([[], ["127.0.0.1:8600"], ["10.0.0.53", "[::1]:53"]]),
+    },
   };
 }
 

@@ -91,7 +91,7 @@ function typePool(p: PoolConfig, style: Style): Typed {
     },
     queue: { size: p.queue.size, timeout: formatMs(p.queue.timeoutMs) },
     noneHealthy: p.noneHealthy,
-    resolve: { min: formatMs(p.resolve.minMs), max: formatMs(p.resolve.maxMs) },
+    resolve: { min: formatMs(p.resolve.minMs), max: formatMs(p.resolve.maxMs), servers: [...p.resolve.servers] },
   };
 }
 

@@ -193,8 +193,16 @@ export interface PoolConfig {
   readonly keepAlive: KeepAliveConfig;
   readonly queue: QueueConfig;
   readonly noneHealthy: "fail" | "all";
-  /** Re-resolution of endpoint host names when the answer carries no TTL, and the shortest interval. */
-  readonly resolve: { readonly minMs: number; readonly maxMs: number };
+  readonly resolve: ResolveConfig;
+}
+
+/** How host names of endpoints and discovery by DNS are looked up. */
+export interface ResolveConfig {
+  /** The shortest time between two lookups, and the time when the answer carries no TTL. */
+  readonly minMs: number;
+  readonly maxMs: number;
+  /** Name servers as "ip", "ip:port" or "[ipv6]:port"; empty = the system's. */
+  readonly servers: readonly string[];
 }
 
 export interface EndpointConfig {

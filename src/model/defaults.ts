@@ -226,4 +226,4 @@ export const defaultNoneHealthy: PoolConfig["noneHealthy"] = "fail";
 /**
  * The TTL decides, but never more often than each 5 s (also without a TTL), and never less often than Caddy's minute.
  */
-export const defaultResolve: PoolConfig["resolve"] = { minMs: 5000, maxMs: 60_000 };
+export const defaultResolve: PoolConfig["resolve"] = { minMs: 5000, maxMs: 60_000, servers: [] };

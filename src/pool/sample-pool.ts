@@ -40,7 +40,7 @@ export function samplePoolConfig(change: Partial<PoolConfig>): PoolConfig {
     keepAlive: { connections: 128, idleMs: 60_000, requests: 0 },
     queue: { size: 0, timeoutMs: 0 },
     noneHealthy: "fail",
-    resolve: { minMs: 1000, maxMs: 60_000 },
+    resolve: { minMs: 1000, maxMs: 60_000, servers: [] },
     ...change,
   };
 }

@@ -293,7 +293,7 @@ export class Layout {
       keepAlive: { connections: pool.keepConnections, idleMs: deadlines.keepAliveMs, requests: 0 },
       queue: { size: pool.queueSize, timeoutMs: deadlines.queueMs },
       noneHealthy: pool.noneHealthy,
-      resolve: { minMs: 5000, maxMs: 60_000 },
+      resolve: { minMs: 5000, maxMs: 60_000, servers: [] },
     };
   }
 }
