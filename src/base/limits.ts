@@ -255,6 +255,12 @@ export const configDepthMax = limit("configDepthMax", 32, "levels", "nesting of 
 export const diagnosticsMax = limit("diagnosticsMax", 500, "mistakes", "mistakes reported for one configuration");
 export const poolsMax = limit("poolsMax", 4096, "pools", "pools in a configuration");
 export const routesMax = limit("routesMax", 4096, "routes", "routes of one listener");
+export const routeKeysMax = limit(
+  "routeKeysMax",
+  262_144,
+  "keys",
+  "paths times hosts of a listener's routes that are looked up in a table; what is beyond is compared one by one",
+);
 export const durationMsMax = limit(
   "durationMsMax",
   24 * 86_400_000,
