@@ -51,6 +51,7 @@ const ranks: Readonly<Record<string, number>> = {
   pool: 3,
   tls: 3,
   route: 3,
+  limit: 3,
   cache: 3,
   site: 3,
   health: 4,

@@ -23,6 +23,7 @@ export const FailureCause = {
   UriTooLong: 13,
   Expectation: 14,
   Version: 15,
+  Circuit: 16, // a circuit limit of the pool
 } as const;
 export type FailureCause = (typeof FailureCause)[keyof typeof FailureCause];
 
@@ -153,6 +154,7 @@ const causeWords: readonly string[] = [
   "uri-too-long",
   "expectation",
   "version",
+  "circuit",
 ];
 
 /** The cause as a word for logs and metrics. */

@@ -32,6 +32,36 @@ export const tableBytesMax = limit(
   "bytes",
   "shared memory of all rate limits, concurrency limits and sticky tables together; what is not used costs nothing",
 );
+export const cookieCacheSlots = limit(
+  "cookieCacheSlots",
+  4096,
+  "cookies",
+  "sticky cookies one worker remembers, so that a client who comes back costs no cryptography; a power of two",
+);
+export const cookiesTriedMax = limit(
+  "cookiesTriedMax",
+  8,
+  "cookies",
+  "cookies of one name that are looked at in one message",
+);
+export const sessionSaveMs = limit(
+  "sessionSaveMs",
+  60_000,
+  "ms",
+  "between two copies of the session tables to the state directory, while they change",
+);
+export const sessionFileBytesMax = limit(
+  "sessionFileBytesMax",
+  256 * 1024 * 1024,
+  "bytes",
+  "file of saved sessions that is read at a start",
+);
+export const concurrencyKeysMax = limit(
+  "concurrencyKeysMax",
+  32_768,
+  "keys",
+  "keys with requests or connections in progress that a concurrency limit can count; those beyond go uncounted",
+);
 export const headBytesMax = limit(
   "headBytesMax",
   1024 * 1024,
@@ -102,6 +132,24 @@ export const retriesMax = limit(
   "attempts",
   "endpoints tried for one request, whatever the configuration says",
 );
+export const replayChunkBytes = limit(
+  "replayChunkBytes",
+  16 * 1024,
+  "bytes",
+  "one piece of the memory that keeps request bodies for a repeat",
+);
+export const replayBytesMax = limit(
+  "replayBytesMax",
+  64 * 1024 * 1024,
+  "bytes",
+  "request bodies kept for a repeat in one worker, all together; what does not fit is not repeated",
+);
+export const retryBufferBytesMax = limit(
+  "retryBufferBytesMax",
+  16 * 1024 * 1024,
+  "bytes",
+  "largest retry.bufferBytes of a route",
+);
 export const bodyCopyMax = limit(
   "bodyCopyMax",
   16 * 1024,
@@ -129,6 +177,18 @@ export const eventSubscribersMax = limit(
   "clients of the admin API's event stream at once",
 );
 export const lookupsInFlightMax = limit("lookupsInFlightMax", 32, "lookups", "host names being resolved at once");
+export const dnsQueriesInFlightMax = limit(
+  "dnsQueriesInFlightMax",
+  64,
+  "queries",
+  "questions to name servers under way at once; further ones wait their turn",
+);
+export const systemFileBytesMax = limit(
+  "systemFileBytesMax",
+  1024 * 1024,
+  "bytes",
+  "/etc/hosts and /etc/resolv.conf; of longer ones nothing is used",
+);
 export const tcpKeepAliveMs = limit(
   "tcpKeepAliveMs",
   60_000,
@@ -195,6 +255,12 @@ export const configDepthMax = limit("configDepthMax", 32, "levels", "nesting of 
 export const diagnosticsMax = limit("diagnosticsMax", 500, "mistakes", "mistakes reported for one configuration");
 export const poolsMax = limit("poolsMax", 4096, "pools", "pools in a configuration");
 export const routesMax = limit("routesMax", 4096, "routes", "routes of one listener");
+export const routeKeysMax = limit(
+  "routeKeysMax",
+  262_144,
+  "keys",
+  "paths times hosts of a listener's routes that are looked up in a table; what is beyond is compared one by one",
+);
 export const durationMsMax = limit(
   "durationMsMax",
   24 * 86_400_000,
@@ -215,3 +281,31 @@ export const idleConnectionsMax = limit(
 );
 export const queueSizeMax = limit("queueSizeMax", 65_536, "requests", "largest queue.size of a pool");
 export const weightMax = limit("weightMax", 1000, "units", "largest weight of an endpoint");
+export const limitRequestsMax = limit(
+  "limitRequestsMax",
+  1_000_000_000,
+  "requests",
+  "largest requests of a rate limit or concurrency limit",
+);
+export const limitBurstMax = limit("limitBurstMax", 1_000_000_000, "requests", "largest burst of a rate limit");
+export const limitKeysMax = limit("limitKeysMax", 10_000_000, "keys", "largest keys of a rate limit");
+export const stickySizeMax = limit("stickySizeMax", 10_000_000, "clients", "largest size of a pool's sticky");
+export const armsMax = limit("armsMax", 64, "pools", "pools that one route forwards to by weight");
+export const answerBytesMax = limit("answerBytesMax", 64 * 1024, "bytes", "body of a route's fixed answer");
+export const routeTestsMax = limit("routeTestsMax", 10_000, "tests", "route tests of a configuration");
+export const regexLengthMax = limit("regexLengthMax", 4096, "characters", "a regular expression");
+export const regexSizeMax = limit(
+  "regexSizeMax",
+  4096,
+  "instructions",
+  "a compiled regular expression; x{n,m} counts as m copies of x",
+);
+export const regexRepeatMax = limit("regexRepeatMax", 1000, "times", "n and m of x{n,m} in a regular expression");
+export const regexGroupsMax = limit("regexGroupsMax", 64, "groups", "capturing groups of a regular expression");
+export const regexDepthMax = limit("regexDepthMax", 64, "levels", "nesting of groups in a regular expression");
+export const regexCacheBytesMax = limit(
+  "regexCacheBytesMax",
+  128 * 1024,
+  "bytes",
+  "states that one regular expression remembers in one worker; when full it begins anew",
+);

@@ -43,7 +43,7 @@ async function superviseUntilEnd(options: ServeOptions, io: Io, log: LevelLog): 
   let lastText = "";
   const supervisor = new Supervisor({
     env,
-    host: createSystemHost({ memory, workerArgs: [], logLevel: () => log.level }),
+    host: createSystemHost({ memory, clock: env.clock, workerArgs: [], logLevel: () => log.level }),
     columns: openColumns(memory.buffer, columnsSizeMax),
     log,
     cpuCount: cpuCount(),

@@ -80,8 +80,10 @@ function compileListener(
 }
 
 function compileRoute(listener: string, config: RouteConfig, pools: ReadonlyMap<string, PoolRuntime>): Route {
-  const pool = pools.get(config.action.pool);
-  if (pool === undefined) throw new Error(`listener ${listener}: no pool "${config.action.pool}"`);
+  const name = config.action.kind === "forward" ? config.action.arms[0]?.pool : undefined;
+  if (name === undefined) throw new Error(`listener ${listener}: route ${config.name} forwards nowhere`);
+  const pool = pools.get(name);
+  if (pool === undefined) throw new Error(`listener ${listener}: no pool "${name}"`);
   const { connectMs, sendMs, responseMs, totalMs, tunnelMs } = config.timeouts;
   return { pool, connectMs, sendMs, responseMs, totalMs, tunnelMs };
 }

@@ -142,6 +142,19 @@ export function parseEndpointAddress(text: string): EndpointAddress | Fault {
   return fault(`${JSON.stringify(parts.host)} is neither an IP address nor a host name`, hostHint(parts, ""));
 }
 
+/** A name server: an IP literal, with a port unless it is 53. The text itself. */
+export function parseNameServer(text: string): string | Fault {
+  if (canonicalIp(text) !== null) return text;
+  const parts = splitHostPort(text);
+  if (isFault(parts)) return fault(`expected the address of a name server, found ${JSON.stringify(text)}`);
+  const ip = canonicalIp(parts.host);
+  if (ip !== null && ip.includes(":") === parts.bracketed && parts.port > 0) return text;
+  return fault(
+    `expected an IP address with or without a port, found ${JSON.stringify(text)}`,
+    ip === null ? "a name server cannot be given by name" : "",
+  );
+}
+
 /** The text that parseBind reads as the same address. */
 export function formatBind(bind: BindAddress): string {
   return formatAddress(bind.ip, bind.port, bind.unixPath);

@@ -5,7 +5,15 @@ import * as z from "zod";
 import { connectionsMax, durationMsMax, headBytesMax } from "../base/limits.ts";
 import { formatMs } from "../base/duration.ts";
 import { OFF, type BindAddress, type HashKey } from "../model/config.ts";
-import { fault, isFault, parseBind, parseEndpointAddress, type EndpointAddress, type Fault } from "./address.ts";
+import {
+  fault,
+  isFault,
+  parseBind,
+  parseEndpointAddress,
+  parseNameServer,
+  type EndpointAddress,
+  type Fault,
+} from "./address.ts";
 import {
   bindHint,
   durationHint,
@@ -188,6 +196,13 @@ export const endpointAddress: z.ZodType<EndpointAddress, string> = text(
   "an address such as 10.0.0.1:3000, app.internal:3000, [::1]:3000 or unix:/run/app.sock",
   null,
   parseEndpointAddress,
+);
+
+/** Who answers questions about names; stays text. */
+export const nameServer: z.ZodType<string, string> = text(
+  "a name server such as 10.0.0.53, 127.0.0.1:8600 or [::1]:53",
+  null,
+  parseNameServer,
 );
 
 /** RFC 9110 5.6.2: what names of fields, methods and cookies are made of. */

@@ -22,6 +22,7 @@ import {
   defaultHealth,
   defaultHealthCheck,
   defaultKeepAlive,
+  defaultListener,
   defaultListenerLimits,
   defaultListenerTimeouts,
   defaultLoadPercent,
@@ -30,8 +31,10 @@ import {
   defaultOrder,
   defaultPassive,
   defaultBalance,
+  defaultPool,
   defaultQueue,
   defaultResolve,
+  defaultRoute,
   defaultRouteTimeouts,
   defaultSlowStartMs,
   defaultUser,
@@ -60,6 +63,9 @@ export function lower(typed: ConfigTyped): { readonly config: Config; readonly p
     timeouts: { drainMs: typed.timeouts?.drain ?? defaultDrainMs },
     listeners: Object.entries(typed.listeners ?? {}).map(([name, l]) => lowerListener(name, l, problems)),
     pools: Object.entries(typed.pools ?? {}).map(([name, p]) => lowerPool(name, p, problems)),
+    state: null,
+    secret: null,
+    tests: [],
   };
   return { config, problems };
 }
@@ -99,6 +105,7 @@ function lowerListener(name: string, typed: ListenerTyped, problems: Problem[]):
     bind: Array.isArray(typed.bind) ? typed.bind : [typed.bind],
     protocol: "http",
     trustedProxies: typed.trustedProxies ?? [],
+    ...defaultListener,
     via: typed.via === undefined || typed.via === "off" ? null : typed.via,
     timeouts: {
       requestHeadMs: t?.requestHead ?? defaultListenerTimeouts.requestHeadMs,
@@ -108,6 +115,7 @@ function lowerListener(name: string, typed: ListenerTyped, problems: Problem[]):
     },
     limits: {
       connections: l?.connections ?? defaultListenerLimits.connections,
+      connectionsPerClient: defaultListenerLimits.connectionsPerClient,
       headBytes: l?.headBytes ?? defaultListenerLimits.headBytes,
       headers: l?.headers ?? defaultListenerLimits.headers,
       bodyBytes: l?.bodyBytes ?? defaultListenerLimits.bodyBytes,
@@ -117,16 +125,19 @@ function lowerListener(name: string, typed: ListenerTyped, problems: Problem[]):
   };
 }
 
-function lowerRoute(typed: RouteTyped): RouteConfig {
+function lowerRoute(typed: RouteTyped, index: number): RouteConfig {
   const t = typed.timeouts;
   return {
-    action: { kind: "forward", pool: typed.forward },
+    ...defaultRoute,
+    name: String(index),
+    action: { kind: "forward", arms: [{ pool: typed.forward, weight: 1 }], sticky: null },
     timeouts: {
       connectMs: t?.connect ?? defaultRouteTimeouts.connectMs,
       sendMs: t?.send ?? defaultRouteTimeouts.sendMs,
       responseMs: t?.response ?? defaultRouteTimeouts.responseMs,
       totalMs: t?.total ?? defaultRouteTimeouts.totalMs,
       tunnelMs: t?.tunnel ?? defaultRouteTimeouts.tunnelMs,
+      tunnelLifetimeMs: defaultRouteTimeouts.tunnelLifetimeMs,
     },
   };
 }
@@ -137,6 +148,7 @@ function lowerPool(name: string, typed: PoolTyped, problems: Problem[]): PoolCon
     name,
     balance: lowerBalance(typed.balance, [...path, "balance"], problems),
     endpoints: typed.endpoints.map(lowerEndpoint),
+    ...defaultPool,
     protocol: "http",
     health: lowerHealth(typed.health, [...path, "health"], problems),
     passive:

@@ -3,6 +3,7 @@
 import type { Rng } from "../base/ports.ts";
 import { OFF, type BalanceConfig, type BindAddress, type Config, type EndpointConfig } from "../model/config.ts";
 import type { HealthConfig, ListenerConfig, PoolConfig } from "../model/config.ts";
+import { defaultListener, defaultPool, defaultRoute } from "../model/defaults.ts";
 import { formatAddress } from "./address.ts";
 
 /** Picks with a generator; the same generator state gives the same config. */
@@ -59,6 +60,9 @@ export function sampleConfig(rng: Rng): Config {
     timeouts: { drainMs: s.ms() },
     listeners: s.list(1, 3, (i) => sampleListener(s, `l${i}`, i, pools)),
     pools,
+    state: null,
+    secret: null,
+    tests: [],
   };
 }
 
@@ -72,19 +76,24 @@ function sampleListener(s: Sampler, name: string, index: number, pools: readonly
     timeouts: { requestHeadMs: s.ms(), idleMs: s.ms(), bodyMs: s.ms(), writeMs: s.ms() },
     limits: {
       connections: s.from(1, 1_000_000),
+      connectionsPerClient: OFF,
       headBytes: s.one([1024, 65_536, 100_001, 1_048_576]),
       headers: s.from(1, 1000),
       bodyBytes: s.one([OFF, 1, 1_073_741_824, 123_456_789_012]),
       requests: s.one([OFF, 1, 1000]),
     },
-    routes: s.list(1, 3, () => ({
-      action: { kind: "forward", pool: s.one(pools).name },
+    ...defaultListener,
+    routes: s.list(1, 3, (i) => ({
+      ...defaultRoute,
+      name: String(i),
+      action: { kind: "forward", arms: [{ pool: s.one(pools).name, weight: 1 }], sticky: null },
       timeouts: {
         connectMs: s.ms(),
         sendMs: s.ms(),
         responseMs: s.ms(),
         totalMs: s.one([OFF, s.ms()]),
         tunnelMs: s.ms(),
+        tunnelLifetimeMs: OFF,
       },
     })),
   };
@@ -108,6 +117,7 @@ function samplePool(s: Sampler, name: string): PoolConfig {
     name,
     balance: sampleBalance(s),
     endpoints: s.list(1, 5, (i) => sampleEndpoint(s, i)),
+    ...defaultPool,
     protocol: "http",
     health: s.chance(50) ? sampleHealth(s) : null,
     passive: s.chance(30) ? null : { maxFails: s.from(1, 100), failTimeoutMs: s.ms() },
@@ -115,7 +125,11 @@ function samplePool(s: Sampler, name: string): PoolConfig {
     keepAlive: { connections: s.from(0, 200), idleMs: s.ms(), requests: s.one([OFF, 1, 5000]) },
     queue: { size: s.from(0, 2000), timeoutMs: s.ms() },
     noneHealthy: s.one(["fail", "all"] as const),
-    resolve: { minMs, maxMs: minMs + s.from(0, 10_000) },
+    resolve: {
+      minMs,
+      maxMs: minMs + s.from(0, 10_000),
+      servers: s.one([[], ["127.0.0.1:8600"], ["10.0.0.53", "[::1]:53"]]),
+    },
   };
 }
 

@@ -64,7 +64,7 @@ function typeListener(l: ListenerConfig, style: Style): Typed {
 function typeRoute(route: RouteConfig): Typed {
   const t = route.timeouts;
   return {
-    forward: route.action.pool,
+    forward: route.action.kind === "forward" ? route.action.arms[0]!.pool : "",
     timeouts: {
       connect: formatMs(t.connectMs),
       send: formatMs(t.sendMs),
@@ -91,7 +91,7 @@ function typePool(p: PoolConfig, style: Style): Typed {
     },
     queue: { size: p.queue.size, timeout: formatMs(p.queue.timeoutMs) },
     noneHealthy: p.noneHealthy,
-    resolve: { min: formatMs(p.resolve.minMs), max: formatMs(p.resolve.maxMs) },
+    resolve: { min: formatMs(p.resolve.minMs), max: formatMs(p.resolve.maxMs), servers: [...p.resolve.servers] },
   };
 }
 

@@ -3,7 +3,7 @@
 
 import { isLoopback, parseCidr, parseIp } from "../base/ip.ts";
 import { endpointRowsMax, listenersMax, poolsMax, routesMax } from "../base/limits.ts";
-import type { AdminConfig, BindAddress, Config, ListenerConfig } from "../model/config.ts";
+import type { AdminConfig, BindAddress, Config, ListenerConfig, RouteConfig } from "../model/config.ts";
 import { accessLogFields, parseLogTemplate } from "../model/log-fields.ts";
 import { formatBind } from "./address.ts";
 import { error, errorAtKey, warning, type Path, type Problem } from "./problem.ts";
@@ -19,7 +19,7 @@ export function validate(config: Config): readonly Problem[] {
   validateCounts(config, problems);
   validateBinds(config, problems);
   for (const listener of config.listeners) validateListener(listener, config, problems);
-  const used = new Set(config.listeners.flatMap((l) => l.routes.map((r) => r.action.pool)));
+  const used = new Set(config.listeners.flatMap((l) => l.routes.flatMap(poolsOf)));
   for (const pool of config.pools) {
     validateName(["pools", pool.name], problems);
     if (!used.has(pool.name)) {
@@ -28,6 +28,10 @@ export function validate(config: Config): readonly Problem[] {
     validatePool(pool, problems);
   }
   return problems;
+}
+
+function poolsOf(route: RouteConfig): readonly string[] {
+  return route.action.kind === "forward" ? route.action.arms.map((arm) => arm.pool) : [];
 }
 
 /** Names become keys of plain objects in plans and answers; those that every object has would be found there. */
@@ -137,8 +141,8 @@ function validateRoutes(listener: ListenerConfig, config: Config, path: Path, pr
     );
   }
   listener.routes.forEach((route, i) => {
-    const { pool } = route.action;
-    if (!pools.includes(pool)) {
+    const pool = poolsOf(route)[0];
+    if (pool !== undefined && !pools.includes(pool)) {
       const near = didYouMean(pool, pools);
       const known = pools.length === 0 ? "there are no pools" : `there are ${listWords(pools)}`;
       const message = `there is no pool called ${JSON.stringify(pool)}`;

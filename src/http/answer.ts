@@ -1,35 +1,12 @@
-// Responses of our own: errors, short and without a word about what is behind us. They are built as HTTP/1.1 text, read
-// back by the parser and sent like any other response, so that every protocol frames them in its own way.
+// Error responses of the proxy: short and without a word about what is behind us.
 
-import { Scratch } from "../base/bytes.ts";
+import { latin1Text, Scratch } from "../base/bytes.ts";
 import type { ServerStream } from "../codec/stream.ts";
-import { parseResponse } from "../wire/h1/parse.ts";
-import { FIELD_VALUE, FIELD_VALUE_END, FIELD_WIDTH, findField, Head, type Method, Name } from "../wire/head.ts";
-import { latin1Text } from "../base/bytes.ts";
-
-const reasons: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  404: "Not Found",
-  408: "Request Timeout",
-  413: "Content Too Large",
-  414: "URI Too Long",
-  417: "Expectation Failed",
-  431: "Request Header Fields Too Large",
-  500: "Internal Server Error",
-  501: "Not Implemented",
-  502: "Bad Gateway",
-  503: "Service Unavailable",
-  504: "Gateway Timeout",
-  505: "HTTP Version Not Supported",
-};
-
-export function reasonOf(status: number): string {
-  return reasons[status] ?? "Error";
-}
+import { FIELD_VALUE, FIELD_VALUE_END, FIELD_WIDTH, findField, type Head, type Method, Name } from "../wire/head.ts";
+import { beginOwn, endOwn, reasonOf, sendOwn } from "./own-answer.ts";
 
 const noFields = new Scratch(16);
-const text = new Scratch(1024);
-const answerHead = new Head(8);
+const body = new Scratch(512);
 
 /** True if the request's Accept names JSON: then errors are JSON too. */
 export function acceptsJson(head: Head): boolean {
@@ -40,7 +17,10 @@ export function acceptsJson(head: Head): boolean {
   return /\bapplication\/(?:[\w.-]+\+)?json\b/i.test(value);
 }
 
-/** Sends a complete error response. requestId "" = none is known. wallMs dates it. */
+/**
+ * Sends a complete error response. requestId "" = none is known. wallMs dates it. added = further field lines, such as
+ * Retry-After.
+ */
 export function answer(
   client: ServerStream,
   method: Method,
@@ -48,18 +28,15 @@ export function answer(
   requestId: string,
   json: boolean,
   wallMs: number,
+  added: Scratch = noFields,
 ): void {
   const reason = reasonOf(status);
-  const body = json
+  const text = json
     ? `${JSON.stringify({ error: { status, message: reason, ...(requestId === "" ? {} : { requestId }) } })}\n`
     : `${status} ${reason}\n${requestId === "" ? "" : `request id: ${requestId}\n`}`;
-  text.length = 0;
-  text.putText(`HTTP/1.1 ${status} ${reason}\r\nDate: ${new Date(wallMs).toUTCString()}\r\n`);
-  text.putText(`Content-Type: ${json ? "application/json" : "text/plain"}\r\nContent-Length: ${body.length}\r\n\r\n`);
-  const end = text.length;
-  text.putText(body);
-  parseResponse(text.bytes, 0, end, answerHead, method, end, 8);
-  const last = answerHead.bodyLength === 0;
-  client.sendHead(answerHead, noFields, last, true);
-  if (!last) client.sendData(text.bytes.slice(end, text.length), 0, body.length, true);
+  body.length = 0;
+  body.putText(text);
+  beginOwn(status, wallMs).putText(`Content-Type: ${json ? "application/json" : "text/plain"}\r\n`);
+  endOwn(status, method, body.bytes, body.length, false);
+  sendOwn(client, added);
 }

@@ -5,7 +5,12 @@ import { expect, test } from "bun:test";
 import { FakeConnection, TestTime } from "../codec/test-kit.ts";
 import { latin1Text } from "../base/bytes.ts";
 import type { Net } from "../base/ports.ts";
-import { defaultListenerLimits, defaultListenerTimeouts, defaultRouteTimeouts } from "../model/defaults.ts";
+import {
+  defaultListener,
+  defaultListenerLimits,
+  defaultListenerTimeouts,
+  defaultRouteTimeouts,
+} from "../model/defaults.ts";
 import type { ListenerConfig } from "../model/config.ts";
 import { Connector } from "../pool/connector.ts";
 import { Pool } from "../pool/pool.ts";
@@ -39,6 +44,7 @@ class Rig {
     const config: ListenerConfig = {
       name: "web",
       bind: [],
+      ...defaultListener,
       protocol: "http",
       trustedProxies: [],
       via: null,

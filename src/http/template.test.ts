@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { latin1Text, Scratch } from "../base/bytes.ts";
 import { seededRng } from "../base/seeded-rng.ts";
 import { placeholders } from "../model/placeholders.ts";
-import { HeadFlag } from "../wire/head.ts";
+import { compilePathRules } from "../route/path.ts";
 import type { TemplateUse } from "./safe-bytes.ts";
 import { compileTemplate, type TemplateFacts } from "./template.ts";
 import { factsOf, wildTarget, wildText, wildValue } from "./test-facts.ts";
@@ -90,7 +90,7 @@ describe("placeholders", () => {
     ]);
   });
 
-  test("a target without a path is /, also with a query; the one in place of the client's counts", () => {
+  test("a target without a path is /, also with a query", () => {
     const uri = (line: string, use: TemplateUse = "header"): string =>
       fill("{path} {uri}", use, factsOf(requestHead(`${line} HTTP/1.1\nHost: h`)));
     expect(uri("GET http://b")).toBe("/ /");
@@ -98,11 +98,15 @@ describe("placeholders", () => {
     expect(uri("GET /?")).toBe("/ /?");
     expect(uri("OPTIONS *")).toBe("* *");
     expect(uri("OPTIONS *", "location")).toBe("/%20/");
-    const changed = requestHead("GET /a/../b?q HTTP/1.1\nHost: h");
-    changed.flags |= HeadFlag.NewTarget;
-    changed.newTarget = new Scratch(8);
-    changed.newTarget.putText("/b?q");
-    expect(fill("{path} {query} {uri}", "header", factsOf(changed))).toBe("/b q /b?q");
+  });
+
+  test("a path that was brought into another form counts in that form", () => {
+    const rules = compilePathRules({ mode: "normalize", slashes: "merge", encodedSlashes: "refuse" });
+    const normal = (target: string): string =>
+      fill("{path} {query} {uri}", "header", factsOf(requestHead(`GET ${target} HTTP/1.1\nHost: h`), {}, null, rules));
+    expect(normal("/a/../b?q")).toBe("/b q /b?q");
+    expect(normal("//%61?")).toBe("/a  /a?");
+    expect(normal("/./c")).toBe("/c  /c");
   });
 
   test("text without holes is one copy and asks for nothing", () => {

@@ -5,8 +5,9 @@
 
 import { Scratch } from "../base/bytes.ts";
 import { parseTemplate, type Placeholder, type TemplatePart } from "../model/placeholders.ts";
-import { FIELD_VALUE, FIELD_VALUE_END, FIELD_WIDTH, type Head, HeadFlag } from "../wire/head.ts";
-import { findArgument, findCookie, findHeader, pathEnd, Span } from "../wire/lookup.ts";
+import type { MatchInput } from "../route/match-input.ts";
+import { FIELD_VALUE, FIELD_VALUE_END, FIELD_WIDTH, type Head } from "../wire/head.ts";
+import { findArgument, findCookie, findHeader, Span } from "../wire/lookup.ts";
 import { latin1, lower } from "../wire/h1/tables.ts";
 import { literalRules, makeSafe, type TemplateUse, valueRules } from "./safe-bytes.ts";
 
@@ -30,29 +31,12 @@ export type AskedFact =
 export interface TemplateFacts {
   /** The request as it came; fields that are marked as dropped still tell their values. */
   readonly head: Head;
-  /** Its path and query, as they were matched. */
-  readonly target: TargetSpans;
-  /** Pairs of positions in target.bytes of what the route's regular expression captured, pair 0 the whole match. */
+  /** Where its path and query are, as they were matched: of this very parse of the head, for positions differ. */
+  readonly input: MatchInput;
+  /** Pairs of positions in input.path of what the route's regular expression captured, pair 0 the whole match. */
   readonly captures: Int32Array | null;
   /** Appends the text of one fact; nothing if it is not known. Any byte is allowed: the template makes it safe. */
   putFact(fact: AskedFact, out: Scratch): void;
-}
-
-/** Where a request's path and query are: bytes[start, pathEnd), and from a "?" on, if there is one, to end. */
-export class TargetSpans {
-  bytes: Uint8Array = new Uint8Array(0);
-  start = 0;
-  pathEnd = 0;
-  end = 0;
-
-  /** Takes the target that goes out: the one put in place of the client's, if there is one, or the client's. */
-  take(head: Head): void {
-    const isNew = (head.flags & HeadFlag.NewTarget) !== 0;
-    this.bytes = isNew ? head.newTarget!.bytes : head.bytes;
-    this.start = isNew ? 0 : head.targetStart;
-    this.end = isNew ? head.newTarget!.length : head.targetEnd;
-    this.pathEnd = pathEnd(this.bytes, this.start, this.end);
-  }
 }
 
 const Kind = {
@@ -87,6 +71,7 @@ interface Part {
 const COLON = 58;
 const BRACKET = 93;
 const SLASH = 47;
+const QUESTION = 63;
 
 const none = new Uint8Array(0);
 const comma = latin1(", ");
@@ -115,7 +100,7 @@ export class Template {
   }
 
   /**
-   * Appends the filled template. facts may be null if it isLiteral. captures = pairs of positions in facts.target.bytes
+   * Appends the filled template. facts may be null if it isLiteral. captures = pairs of positions in facts.input.path
    * for $0 to $9, in a template compiled with them.
    */
   put(out: Scratch, facts: TemplateFacts | null, captures: Int32Array | null = null): void {
@@ -133,7 +118,7 @@ export class Template {
   }
 
   private putValue(part: Part, out: Scratch, facts: TemplateFacts, captures: Int32Array | null): void {
-    const { head, target } = facts;
+    const { head, input } = facts;
     switch (part.kind) {
       case Kind.Asked:
         return facts.putFact(part.name as AskedFact, out);
@@ -144,36 +129,40 @@ export class Template {
       case Kind.Hostname:
         return putLower(out, head.bytes, head.hostStart, portStart(head));
       case Kind.Uri:
-        this.putPath(out, target);
-        return out.put(target.bytes, target.pathEnd, target.end);
+        this.putPath(out, input);
+        return out.put(head.bytes, questionOf(head, input), head.targetEnd);
       case Kind.Path:
-        return this.putPath(out, target);
+        return this.putPath(out, input);
       case Kind.Query:
-        if (target.pathEnd < target.end) out.put(target.bytes, target.pathEnd + 1, target.end);
-        return;
+        return out.put(head.bytes, input.queryStart, head.targetEnd);
       case Kind.Header:
         return putHeader(out, head, part.name);
       case Kind.Cookie:
         if (findCookie(head, part.name, found)) out.put(head.bytes, found.start, found.end);
         return;
       case Kind.Argument:
-        if (findArgument(target.bytes, target.pathEnd + 1, target.end, part.name, found)) {
-          out.put(target.bytes, found.start, found.end);
+        if (findArgument(head.bytes, input.queryStart, head.targetEnd, part.name, found)) {
+          out.put(head.bytes, found.start, found.end);
         }
         return;
       case Kind.Capture:
-        return putCapture(out, target, facts.captures, part.index);
+        return putCapture(out, input, facts.captures, part.index);
       default:
-        return putCapture(out, target, captures, part.index);
+        return putCapture(out, input, captures, part.index);
     }
   }
 
-  /** The path; "/" where the client left it to be understood, or asks about the whole server in a Location. */
-  private putPath(out: Scratch, target: TargetSpans): void {
-    const isPath = target.start < target.pathEnd && (target.bytes[target.start] === SLASH || this.use !== "location");
-    if (isPath) out.put(target.bytes, target.start, target.pathEnd);
-    else out.putByte(SLASH);
+  /** The path. A Location has no use for the "*" of a client that asks about the whole server. */
+  private putPath(out: Scratch, input: MatchInput): void {
+    if (this.use === "location" && input.path[input.pathStart] !== SLASH) out.putByte(SLASH);
+    else out.put(input.path, input.pathStart, input.pathEnd);
   }
+}
+
+/** Position of the question mark before the query, or the end of the target. */
+export function questionOf(head: Head, input: MatchInput): number {
+  const at = input.queryStart - 1;
+  return at >= head.targetStart && head.bytes[at] === QUESTION ? at : head.targetEnd;
 }
 
 function putLower(out: Scratch, bytes: Uint8Array, start: number, end: number): void {
@@ -203,10 +192,10 @@ function putHeader(out: Scratch, head: Head, name: string): void {
   }
 }
 
-function putCapture(out: Scratch, target: TargetSpans, captures: Int32Array | null, index: number): void {
+function putCapture(out: Scratch, input: MatchInput, captures: Int32Array | null, index: number): void {
   if (captures === null || 2 * index + 1 >= captures.length) return;
   const start = captures[2 * index]!;
-  if (start >= 0) out.put(target.bytes, start, captures[2 * index + 1]!);
+  if (start >= 0) out.put(input.path, start, captures[2 * index + 1]!);
 }
 
 /**

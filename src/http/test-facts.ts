@@ -1,28 +1,33 @@
 // For the tests of this folder: the facts of a request for templates, and random values with everything in them that
 // could do harm. Not part of the program.
 
-import type { Scratch } from "../base/bytes.ts";
+import { Scratch } from "../base/bytes.ts";
 import type { Rng } from "../base/ports.ts";
 import type { Head } from "../wire/head.ts";
-import { type AskedFact, TargetSpans, type TemplateFacts } from "./template.ts";
+import { MatchInput } from "../route/match-input.ts";
+import { compilePathRules, isRefused, preparePath } from "../route/path.ts";
+import type { AskedFact, TemplateFacts } from "./template.ts";
+
+const raw = compilePathRules({ mode: "raw", slashes: "keep", encodedSlashes: "keep" });
 
 export interface FakeFacts extends TemplateFacts {
   /** What was asked for, in order. */
   readonly asked: AskedFact[];
 }
 
-/** asked = the text of facts that only an exchange knows, Latin-1. */
+/** asked = the text of facts that only an exchange knows, Latin-1. The path is as it came unless there are rules. */
 export function factsOf(
   head: Head,
   asked: Readonly<Partial<Record<AskedFact, string>>> = {},
   captures: Int32Array | null = null,
+  rules = raw,
 ): FakeFacts {
-  const target = new TargetSpans();
-  target.take(head);
+  const input = new MatchInput();
+  if (isRefused(preparePath(head, rules, new Scratch(64), input))) throw new Error("the path is refused");
   const log: AskedFact[] = [];
   return {
     head,
-    target,
+    input,
     captures,
     asked: log,
     putFact(fact, out: Scratch) {

@@ -2,6 +2,30 @@
 // resolved: durations are milliseconds, sizes bytes, defaults filled in, lists never undefined. Plain data: it travels
 // as JSON.
 
+import type {
+  AccessConfig,
+  ActionConfig,
+  BasicAuthConfig,
+  CircuitConfig,
+  CompressConfig,
+  ConcurrencyConfig,
+  CorsConfig,
+  DiscoveryConfig,
+  ForwardAuthConfig,
+  HeaderEdits,
+  HooksConfig,
+  MatchConfig,
+  MinRateConfig,
+  MirrorConfig,
+  OutlierConfig,
+  PathsConfig,
+  RateLimitConfig,
+  RetryConfig,
+  RewriteConfig,
+  RouteTestConfig,
+  StickyConfig,
+} from "./route-config.ts";
+
 /** "Off" or "unlimited" for a duration or size. JSON has no Infinity. */
 export const OFF = 0;
 
@@ -16,6 +40,14 @@ export interface Config {
   readonly timeouts: { readonly drainMs: number };
   readonly listeners: readonly ListenerConfig[];
   readonly pools: readonly PoolConfig[];
+  /**
+   * Directory for what must survive restarts. null = the first that can be written: $SLUICE_STATE, /var/lib/sluice,
+   * $XDG_STATE_HOME/sluice, ~/.local/state/sluice.
+   */
+  readonly state: string | null;
+  /** Key material of sticky cookies, at least 32 characters; null = made once and kept in the state directory. */
+  readonly secret: string | null;
+  readonly tests: readonly RouteTestConfig[];
 }
 
 export interface AdminConfig {
@@ -45,6 +77,15 @@ export interface ListenerConfig {
   readonly protocol: "http";
   /** CIDR blocks whose X-Forwarded-* are believed. */
   readonly trustedProxies: readonly string[];
+  /**
+   * X-Forwarded-* of requests, as AWS ALB's routing.http.xff_header_processing.mode: append = ours are added (after
+   * those of trusted proxies, instead of anybody else's); preserve = the client's go on as they came and none of ours is
+   * added; remove = none goes on.
+   */
+  readonly forwarded: "append" | "preserve" | "remove";
+  readonly paths: PathsConfig;
+  /** Who may connect at all; null = everybody. */
+  readonly access: AccessConfig | null;
   /** Adds Via (RFC 9110 7.6.3) both ways under this pseudonym; null = no Via. */
   readonly via: string | null;
   readonly timeouts: ListenerTimeouts;
@@ -67,6 +108,8 @@ export interface ListenerTimeouts {
 export interface ListenerLimits {
   /** Open client connections of the whole balancer on this listener; further ones wait in the kernel's queue. */
   readonly connections: number;
+  /** Open connections of one client address, all workers together; further ones are closed. OFF = unlimited. */
+  readonly connectionsPerClient: number;
   readonly headBytes: number;
   readonly headers: number;
   /** Request body; OFF = unlimited. */
@@ -76,8 +119,28 @@ export interface ListenerLimits {
 }
 
 export interface RouteConfig {
-  readonly action: { readonly kind: "forward"; readonly pool: string };
+  /** Unique within the listener; its number from 0, as text, unless it was given one. */
+  readonly name: string;
+  readonly match: MatchConfig;
+  readonly action: ActionConfig;
+  readonly rewrite: RewriteConfig | null;
+  readonly requestHeaders: HeaderEdits | null;
+  readonly responseHeaders: HeaderEdits | null;
   readonly timeouts: RouteTimeouts;
+  /** With an empty `on` nothing is repeated. */
+  readonly retry: RetryConfig;
+  readonly rateLimits: readonly RateLimitConfig[];
+  readonly concurrency: readonly ConcurrencyConfig[];
+  readonly access: AccessConfig | null;
+  readonly basicAuth: BasicAuthConfig | null;
+  readonly forwardAuth: ForwardAuthConfig | null;
+  readonly cors: CorsConfig | null;
+  readonly compress: CompressConfig | null;
+  readonly minRate: MinRateConfig | null;
+  readonly mirror: MirrorConfig | null;
+  readonly hooks: HooksConfig | null;
+  /** Request body; null = the listener's limit, OFF = unlimited. */
+  readonly bodyBytes: number | null;
 }
 
 export interface RouteTimeouts {
@@ -90,6 +153,8 @@ export interface RouteTimeouts {
   readonly totalMs: number;
   /** Silence in an upgraded connection, both ways. */
   readonly tunnelMs: number;
+  /** The longest life of an upgraded connection, busy or not; OFF = no bound. */
+  readonly tunnelLifetimeMs: number;
 }
 
 export type BalanceConfig =
@@ -114,8 +179,13 @@ export interface HashKey {
 export interface PoolConfig {
   readonly name: string;
   readonly balance: BalanceConfig;
+  /** May be empty where discovery finds them. */
   readonly endpoints: readonly EndpointConfig[];
+  readonly discovery: readonly DiscoveryConfig[];
   readonly protocol: "http";
+  readonly sticky: StickyConfig | null;
+  readonly outlier: OutlierConfig | null;
+  readonly circuit: CircuitConfig;
   readonly health: HealthConfig | null;
   readonly passive: PassiveConfig | null;
   /** OFF = no slow start. */
@@ -123,8 +193,16 @@ export interface PoolConfig {
   readonly keepAlive: KeepAliveConfig;
   readonly queue: QueueConfig;
   readonly noneHealthy: "fail" | "all";
-  /** Re-resolution of endpoint host names when the answer carries no TTL, and the shortest interval. */
-  readonly resolve: { readonly minMs: number; readonly maxMs: number };
+  readonly resolve: ResolveConfig;
+}
+
+/** How host names of endpoints and discovery by DNS are looked up. */
+export interface ResolveConfig {
+  /** The shortest time between two lookups, and the time when the answer carries no TTL. */
+  readonly minMs: number;
+  readonly maxMs: number;
+  /** Name servers as "ip", "ip:port" or "[ipv6]:port"; empty = the system's. */
+  readonly servers: readonly string[];
 }
 
 export interface EndpointConfig {

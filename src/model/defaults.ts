@@ -11,13 +11,16 @@ import {
   type HashKey,
   type HealthConfig,
   type KeepAliveConfig,
+  type ListenerConfig,
   type ListenerLimits,
   type ListenerTimeouts,
   type PassiveConfig,
   type PoolConfig,
   type QueueConfig,
+  type RouteConfig,
   type RouteTimeouts,
 } from "./config.ts";
+import type { CircuitConfig, MatchConfig, PathsConfig, RetryConfig } from "./route-config.ts";
 
 /** 0 = one worker per CPU, as nginx's `worker_processes auto` and HAProxy's nbthread: a proxy is bound by CPU. */
 export const defaultWorkers = 0;
@@ -52,6 +55,8 @@ export const defaultListenerTimeouts: ListenerTimeouts = {
 export const defaultListenerLimits: ListenerLimits = {
   // Well below the usual 65,536 descriptors, of which every proxied connection takes two.
   connections: 10_000,
+  // Many clients may stand behind one address; HAProxy, nginx and ALB have no such limit unless given.
+  connectionsPerClient: OFF,
   // Envoy allows 60 KiB, ALB 64 K of header fields; nginx's 4 x 8k surprises people with big cookies.
   headBytes: 64 * 1024,
   // HAProxy 101, Envoy 100.
@@ -75,6 +80,89 @@ export const defaultRouteTimeouts: RouteTimeouts = {
   totalMs: OFF,
   // HAProxy's documentation advises 1h for `timeout tunnel`; WebSockets are silent for long.
   tunnelMs: 3_600_000,
+  // Nobody cuts a WebSocket that is in use.
+  tunnelLifetimeMs: OFF,
+};
+
+/**
+ * What is repeated without being asked to (docs/decisions/0004-retries.md): as nginx's proxy_next_upstream "error
+ * timeout", once where nginx has no bound, because one endpoint that fails is a hiccup and two are an outage.
+ */
+export const defaultRetry: RetryConfig = {
+  attempts: 1, // Envoy's num_retries
+  on: ["connect", "refused", "reset", "timeout"],
+  // Envoy's and Linkerd's retry budgets: an outage of everything costs at most a fifth more attempts.
+  budgetPercent: 20,
+  // Linkerd's minRetriesPerSecond: a share of few requests is none.
+  budgetMin: 10,
+  // Most request bodies that are repeated at all (PUT) fit; nginx keeps whole bodies, on disk if need be.
+  bufferBytes: 64 * 1024,
+  nonIdempotent: false, // nginx has the same word for it
+  attemptMs: OFF,
+};
+
+/** No condition: fits every request. */
+export const defaultMatch: MatchConfig = {
+  hosts: [],
+  paths: [],
+  prefixes: [],
+  regexes: [],
+  methods: [],
+  headers: [],
+  cookies: [],
+  query: [],
+  sources: [],
+};
+
+/** Everything of a route but its name and action. */
+export const defaultRoute: Omit<RouteConfig, "name" | "action"> = {
+  match: defaultMatch,
+  rewrite: null,
+  requestHeaders: null,
+  responseHeaders: null,
+  timeouts: defaultRouteTimeouts,
+  retry: defaultRetry,
+  rateLimits: [],
+  concurrency: [],
+  access: null,
+  basicAuth: null,
+  forwardAuth: null,
+  cors: null,
+  compress: null,
+  minRate: null,
+  mirror: null,
+  hooks: null,
+  bodyBytes: null,
+};
+
+/** ALB's default. */
+export const defaultForwarded: ListenerConfig["forwarded"] = "append";
+
+/**
+ * One form for matching and forwarding, so that no spelling of a path slips past a rule that endpoints would read as the
+ * forbidden one; nginx matches so, too. Listeners of which no route looks at the path have defaultPathsUnused.
+ */
+export const defaultPaths: PathsConfig = { mode: "normalize", slashes: "merge", encodedSlashes: "refuse" };
+
+/** Where nothing depends on the path, it goes on byte by byte, as with nginx's proxy_pass without a path. */
+export const defaultPathsUnused: PathsConfig = { mode: "raw", slashes: "keep", encodedSlashes: "keep" };
+
+/** A listener's further settings. */
+export const defaultListener: Pick<ListenerConfig, "forwarded" | "paths" | "access"> = {
+  forwarded: defaultForwarded,
+  paths: defaultPathsUnused,
+  access: null,
+};
+
+/** None, as in nginx and HAProxy; Envoy's 1024 each surprise people. */
+export const defaultCircuit: CircuitConfig = { connections: OFF, pending: OFF, requests: OFF };
+
+/** A pool's further settings. */
+export const defaultPool: Pick<PoolConfig, "sticky" | "outlier" | "circuit" | "discovery"> = {
+  sticky: null,
+  outlier: null, // passive is on, and finds the same endpoints more slowly
+  circuit: defaultCircuit,
+  discovery: [],
 };
 
 /** The safest choice while nothing is known: slow or half-broken endpoints get less by themselves. */
@@ -138,4 +226,4 @@ export const defaultNoneHealthy: PoolConfig["noneHealthy"] = "fail";
 /**
  * The TTL decides, but never more often than each 5 s (also without a TTL), and never less often than Caddy's minute.
  */
-export const defaultResolve: PoolConfig["resolve"] = { minMs: 5000, maxMs: 60_000 };
+export const defaultResolve: PoolConfig["resolve"] = { minMs: 5000, maxMs: 60_000, servers: [] };

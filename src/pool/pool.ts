@@ -10,17 +10,19 @@ import type { Clock, Rng, Target } from "../base/ports.ts";
 import type { HashKey, PassiveConfig, PoolConfig } from "../model/config.ts";
 import { EC, type Columns } from "../stats/columns.ts";
 import { record } from "../stats/histogram.ts";
+import { type Circuit, circuitOf, CONTENDED_MAX, takeBelow } from "./circuit.ts";
 import { Latencies, LATENCY_DECAY_MS } from "./latency.ts";
+import { OutlierJudge, outlierOf } from "./outlier.ts";
 import { onAnswered, onBlamed } from "./passive.ts";
+import { RetryBudget } from "./retry-budget.ts";
 import { passiveOf, Roster, type Member } from "./roster.ts";
 
 /** acquire(): nobody (left) to try. */
 export const NOBODY = -1;
 /** acquire(): there are endpoints to try, but all of them are at their limit: wait for onCapacity. */
 export const ALL_FULL = -2;
-
-/** How often a place is contended with other workers before the endpoint counts as full. */
-const CONTENDED_MAX = 16;
+/** acquire(): the pool has as many requests in progress as circuit.requests allows. */
+export const OVER_LIMIT = -3;
 
 export class Pool {
   readonly config: PoolConfig;
@@ -34,6 +36,10 @@ export class Pool {
    * then.
    */
   onCapacity: (() => void) | null = null;
+  /** What repeats of this pool's requests are paid from. */
+  readonly budget: RetryBudget;
+  /** The pool's limits on requests; null = none, on connections neither. */
+  readonly circuit: Circuit | null;
 
   private readonly columns: Columns;
   private readonly clock: Clock;
@@ -41,6 +47,7 @@ export class Pool {
   private readonly primary: Balancer;
   private readonly backup: Balancer;
   private readonly passive: PassiveConfig | null;
+  private readonly judge: OutlierJudge | null;
   private readonly latencies: Latencies;
   private readonly counters: readonly Float64Array[];
   private readonly histograms: readonly Float64Array[];
@@ -50,7 +57,10 @@ export class Pool {
    */
   private head: number;
 
-  /** worker: this process's row of counters. The clock's cached time is used for what release() learns. */
+  /**
+   * worker: this process's row of counters; poolRow: the pool's. The clock's cached time is used for what release()
+   * learns.
+   */
   constructor(
     config: PoolConfig,
     members: readonly Member[],
@@ -58,6 +68,7 @@ export class Pool {
     worker: number,
     rng: Rng,
     clock: Clock,
+    poolRow = 0,
   ) {
     this.config = config;
     this.members = members;
@@ -69,6 +80,11 @@ export class Pool {
     this.primary = createBalancer(config.balance, members.length, rng);
     this.backup = createBalancer(config.balance, members.length, rng);
     this.passive = passiveOf(config, members.length);
+    const outlier = outlierOf(config, members.length);
+    const group = { row: poolRow, endpoints: this.roster.primaries.row };
+    this.judge = outlier === null ? null : new OutlierJudge({ ...group, config: outlier }, columns, worker);
+    this.budget = new RetryBudget(columns.pool(worker, poolRow));
+    this.circuit = circuitOf(config.circuit, columns, worker, poolRow);
     const decayMs = config.balance.by === "least-response-time" ? config.balance.decayMs : LATENCY_DECAY_MS;
     this.latencies = new Latencies(columns, members.length, decayMs);
     this.counters = members.map((member) => columns.endpoint(worker, member.row));
@@ -79,11 +95,20 @@ export class Pool {
 
   /**
    * An endpoint for this request: state.preferred if it may still be used, else the balancer's choice among the
-   * primaries, else among the backups. Adds 1 to its requests in progress. NOBODY or ALL_FULL if there is none. Marks
-   * nothing as tried.
+   * primaries, else among the backups. Adds 1 to its requests in progress. NOBODY, ALL_FULL or OVER_LIMIT if there is
+   * none. Marks nothing as tried.
    */
   acquire(state: PickState): number {
     this.catchUp(state.nowMs);
+    const { circuit } = this;
+    if (circuit === null) return this.choose(state);
+    if (!circuit.enter()) return OVER_LIMIT;
+    const index = this.choose(state);
+    if (index < 0) circuit.leave();
+    return index;
+  }
+
+  private choose(state: PickState): number {
     const preferred = state.preferred;
     if (preferred >= 0 && this.mayPrefer(preferred, state) && this.take(preferred)) return preferred;
     const { roster } = this;
@@ -98,9 +123,9 @@ export class Pool {
 
   /**
    * Gives the endpoint back, exactly once per acquire(). failure: how the exchange ended, 0 = well. latencyUs: until
-   * the response head, 0 = none came.
+   * the response head, 0 = none came. status: of the endpoint's answer; what outlier ejection goes by.
    */
-  release(index: number, failure: Failure, latencyUs: number): void {
+  release(index: number, failure: Failure, latencyUs: number, status = 0): void {
     const { columns } = this;
     const row = this.members[index]!.row;
     const counters = this.counters[index]!;
@@ -115,11 +140,41 @@ export class Pool {
       this.latencies.answered(index, row, latencyUs, nowMs);
       if (this.passive !== null) onAnswered(columns, row, nowMs);
     }
+    if (this.judge !== null) this.judge.judge(row, failure, latencyUs > 0 ? status : 0, counters, nowMs);
     if (latencyUs > 0) {
+      this.budget.onAnswer(nowMs);
       counters[EC.latencyUsSum] = counters[EC.latencyUsSum]! + latencyUs;
       record(this.histograms[index]!, latencyUs);
     }
-    if (this.onCapacity !== null && this.roster.primaries.activeMax[index] !== 0) this.onCapacity();
+    if (this.circuit !== null) this.circuit.leave();
+    if (this.onCapacity === null) return;
+    if (this.circuit !== null || this.roster.primaries.activeMax[index] !== 0) this.onCapacity();
+  }
+
+  /** Takes back an acquire() that came to nothing: the request has not been tried, and nobody hears of it. */
+  undo(index: number): void {
+    const counters = this.counters[index]!;
+    counters[EC.activeOwn] = counters[EC.activeOwn]! - 1;
+    counters[EC.requests] = counters[EC.requests]! - 1;
+    Atomics.sub(this.columns.active, this.members[index]!.row, 1);
+    if (this.circuit !== null) this.circuit.leave();
+  }
+
+  /**
+   * Monotonic ms at which the next endpoint that is held or ejected may come back, for Retry-After; Infinity when that
+   * cannot be told.
+   */
+  returnsAtMs(nowMs: number): number {
+    this.catchUp(nowMs);
+    return this.roster.returnsAtMs;
+  }
+
+  /**
+   * True while state.preferred may take this request: it is in service for the clients it has, and was not tried for
+   * it. When acquire() gave another one all the same, it was full.
+   */
+  keepsPreferred(state: PickState): boolean {
+    return state.preferred >= 0 && this.mayPrefer(state.preferred, state);
   }
 
   /** Endpoints that take new requests, full ones included. */
@@ -177,16 +232,6 @@ export class Pool {
     }
     return false;
   }
-}
-
-/** Adds 1 if that leaves at most max; false if it is full, or too contended to tell. */
-function takeBelow(active: Int32Array, row: number, max: number): boolean {
-  for (let k = 0; k < CONTENDED_MAX; k++) {
-    const now = Atomics.load(active, row);
-    if (now >= max) return false;
-    if (Atomics.compareExchange(active, row, now, now + 1) === now) return true;
-  }
-  return false;
 }
 
 function isTried(state: PickState, i: number): boolean {

@@ -1,12 +1,13 @@
 // Who of a pool may be used just now, and with which weight: the one place where the operator's word, active health,
-// passive holds, slow start and addresses become "usable". Computed on change, not per request; requests read the
-// tables.
+// passive holds, ejections, slow start and addresses become "usable". Computed on change, not per request; requests
+// read the tables.
 
 import { WEIGHT_SCALE, type EndpointTable } from "../balance/balancer.ts";
 import { hashText, mix32 } from "../base/hash.ts";
 import type { Target } from "../base/ports.ts";
 import type { EndpointConfig, PassiveConfig, PoolConfig } from "../model/config.ts";
 import { Admin, Health, type Columns } from "../stats/columns.ts";
+import { outlierOf } from "./outlier.ts";
 import { isOnTrial } from "./passive.ts";
 import { rampAt, rampStepMs } from "./slow-start.ts";
 
@@ -39,9 +40,12 @@ export class Roster {
   usableCount = 0;
   /** Monotonic ms from which update() would find something else without any word from outside; Infinity = never. */
   nextChangeMs = -Infinity;
+  /** Monotonic ms at which the first of those that are only held or ejected is back; Infinity = there is none. */
+  returnsAtMs = Infinity;
 
   private readonly config: PoolConfig;
   private readonly passive: PassiveConfig | null;
+  private readonly ejects: boolean;
   private readonly members: readonly Member[];
   private readonly columns: Columns;
   private readonly flags: Uint8Array;
@@ -53,6 +57,7 @@ export class Roster {
     const count = members.length;
     this.config = config;
     this.passive = passiveOf(config, count);
+    this.ejects = outlierOf(config, count) !== null;
     this.members = members;
     this.columns = columns;
     const shared = {
@@ -80,6 +85,7 @@ export class Roster {
   update(nowMs: number): void {
     const { members, flags } = this;
     this.nextChangeMs = Infinity;
+    this.returnsAtMs = Infinity;
     let trusted = 0;
     for (let i = 0; i < members.length; i++) {
       const flag = this.judge(i, nowMs);
@@ -110,17 +116,23 @@ export class Roster {
     const health = columns.health[row]!;
     const admin = columns.admin[row]!;
     const heldUntil = passive === null ? 0 : columns.heldUntilMs[row]!;
+    const ejectedUntil = this.ejects ? columns.ejectedUntilMs[row]! : 0;
+    const outUntil = Math.max(heldUntil, ejectedUntil);
     const isHealthy = health === Health.Up || (health === Health.Unknown && config.health?.initial !== "wait");
     const hasTarget = this.members[i]!.target !== null;
-    this.weigh(i, row, heldUntil, nowMs);
+    this.weigh(i, row, outUntil, nowMs);
     let flag = 0;
     if (hasTarget && admin === Admin.Ready && columns.weight[row]! > 0) flag |= IN_SERVICE;
     if (hasTarget && admin !== Admin.Maint) flag |= STICKY_IN_SERVICE;
-    if (isHealthy && nowMs >= heldUntil) {
+    if (isHealthy && nowMs >= outUntil) {
       if ((flag & IN_SERVICE) !== 0) flag |= USABLE;
       if ((flag & STICKY_IN_SERVICE) !== 0) flag |= STICKY;
     }
     if (nowMs < heldUntil) this.lookAgain(heldUntil);
+    if (nowMs < outUntil) {
+      this.lookAgain(outUntil);
+      if (isHealthy && (flag & IN_SERVICE) !== 0) this.returnsAtMs = Math.min(this.returnsAtMs, outUntil);
+    }
     if (passive !== null && isOnTrial(heldUntil, nowMs, passive)) {
       flag |= ON_TRIAL;
       this.lookAgain(heldUntil + passive.failTimeoutMs);
@@ -132,9 +144,9 @@ export class Roster {
     return flag;
   }
 
-  private weigh(i: number, row: number, heldUntil: number, nowMs: number): void {
+  private weigh(i: number, row: number, outUntil: number, nowMs: number): void {
     const { slowStartMs } = this.config;
-    const upSince = Math.max(this.columns.upSinceMs[row]!, heldUntil);
+    const upSince = Math.max(this.columns.upSinceMs[row]!, outUntil);
     const ramp = rampAt(upSince, nowMs, slowStartMs);
     if (ramp < WEIGHT_SCALE) this.lookAgain(nowMs + rampStepMs(slowStartMs));
     this.primaries.ramp[i] = ramp;

@@ -3,6 +3,7 @@
 
 import type { Clock } from "../base/ports.ts";
 import type { EndpointConfig, PoolConfig } from "../model/config.ts";
+import { defaultPool } from "../model/defaults.ts";
 import { columnsBytes, Health, openColumns, type Columns, type ColumnsSize } from "../stats/columns.ts";
 import type { Member } from "./roster.ts";
 
@@ -31,6 +32,7 @@ export function samplePoolConfig(change: Partial<PoolConfig>): PoolConfig {
     name: "sample",
     balance: { by: "weighted-round-robin", order: "smooth" },
     endpoints: [],
+    ...defaultPool,
     protocol: "http",
     health: null,
     passive: null,
@@ -38,7 +40,7 @@ export function samplePoolConfig(change: Partial<PoolConfig>): PoolConfig {
     keepAlive: { connections: 128, idleMs: 60_000, requests: 0 },
     queue: { size: 0, timeoutMs: 0 },
     noneHealthy: "fail",
-    resolve: { minMs: 1000, maxMs: 60_000 },
+    resolve: { minMs: 1000, maxMs: 60_000, servers: [] },
     ...change,
   };
 }

@@ -26,7 +26,7 @@ export function isNamed(endpoint: EndpointConfig): boolean {
 
 /** What the resolver is asked for an endpoint. */
 export function nameWish(pool: PoolConfig, endpoint: EndpointConfig): NameWish {
-  return { name: endpoint.host, minMs: pool.resolve.minMs, maxMs: pool.resolve.maxMs };
+  return { name: endpoint.host, ...pool.resolve };
 }
 
 export function nameWishes(config: Config): readonly NameWish[] {

@@ -5,6 +5,8 @@ import { type Env, type Log, type LogLevel, NOTHING_MOVED } from "../base/ports.
 import { TimerWheel } from "../base/timer-wheel.ts";
 import { seededRng } from "../base/seeded-rng.ts";
 import type { BindAddress } from "../model/config.ts";
+import type { DnsQuestion } from "../wire/dns/message.ts";
+import type { DnsReply } from "./dns-client.ts";
 import type { Host, NameAnswer, WorkerEvents, WorkerProcess } from "./host.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
@@ -129,11 +131,16 @@ export class FakeHost implements Host {
   readonly removed: string[] = [];
   readonly names = new Map<string, NameAnswer | Error>();
   readonly lookups: string[] = [];
+  /** "TYPE name" -> what name servers answer; what is not there does not exist. */
+  readonly records = new Map<string, Partial<DnsReply> | Error>();
+  readonly questions: string[] = [];
+  readonly files = new Map<string, { readonly text: string; readonly stamp: string }>();
   /** What to do with each new worker; the default lets it say hello. */
   onSpawn: (worker: FakeWorker) => void = (worker) => worker.say({ kind: "hello" });
   private lastFd = 9;
   private lastPid = 100;
   private lastPort = 40_000;
+  private lastStamp = 0;
 
   spawn(worker: number, events: WorkerEvents): WorkerProcess {
     const process = new FakeWorker(++this.lastPid, worker, events);
@@ -162,6 +169,34 @@ export class FakeHost implements Host {
 
   removeSocketFile(path: string): void {
     this.removed.push(path);
+  }
+
+  knownAddresses(name: string): readonly string[] {
+    return name === "localhost" ? ["127.0.0.1", "::1"] : [];
+  }
+
+  ask(question: DnsQuestion, servers: readonly string[]): Promise<DnsReply> {
+    const key = `${question.type} ${question.name}`;
+    this.questions.push([key, ...servers].join(" "));
+    const answer = this.records.get(key) ?? {};
+    if (answer instanceof Error) return Promise.reject(answer);
+    return Promise.resolve({ name: question.name, exists: this.records.has(key), answers: [], additional: [], ...answer });
+  }
+
+  fileStamp(path: string): string {
+    const file = this.files.get(path);
+    return file === undefined ? "" : file.stamp;
+  }
+
+  readFile(path: string): string {
+    const file = this.files.get(path);
+    if (file === undefined) throw new Error(`cannot read ${path}: no such file`);
+    return file.text;
+  }
+
+  /** Writes or replaces a file of the machine. */
+  write(path: string, text: string): void {
+    this.files.set(path, { text, stamp: String(++this.lastStamp) });
   }
 
   resolve(name: string): Promise<NameAnswer> {

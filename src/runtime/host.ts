@@ -2,6 +2,8 @@
 // thing is system-host.ts; tests bring their own.
 
 import type { BindAddress } from "../model/config.ts";
+import type { DnsQuestion } from "../wire/dns/message.ts";
+import type { DnsReply } from "./dns-client.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 /** A running worker process. */
@@ -40,6 +42,20 @@ export interface Host {
   openLog(path: string): number;
   /** Removes a unix socket's file; missing files are no error. */
   removeSocketFile(path: string): void;
-  /** Addresses of a host name. Rejects with an Error whose message says why there is none. */
-  resolve(name: string): Promise<NameAnswer>;
+  /**
+   * Addresses of a host name, by these name servers or, if there are none, the system's. Rejects with an Error whose
+   * message says why there is none.
+   */
+  resolve(name: string, servers: readonly string[]): Promise<NameAnswer>;
+  /** Addresses that are known without asking anybody: of literals, of localhost, from the hosts file. */
+  knownAddresses(name: string): readonly string[];
+  /** Records of a name. No records is an answer; rejects with an Error whose message says why there is no answer. */
+  ask(question: DnsQuestion, servers: readonly string[]): Promise<DnsReply>;
+  /**
+   * What changes whenever the file's content may have changed, also when the path leads to another file; "" if there is
+   * no file.
+   */
+  fileStamp(path: string): string;
+  /** The file's text in UTF-8, at most bytesMax long. Throws an Error for the operator. */
+  readFile(path: string, bytesMax: number): string;
 }

@@ -10,7 +10,7 @@ let host: FakeHost;
 let resolver: Resolver;
 let changes = 0;
 
-const wish = { name: "db.internal", minMs: 1000, maxMs: 60_000 };
+const wish = { name: "db.internal", minMs: 1000, maxMs: 60_000, servers: [] };
 
 beforeEach(() => {
   world = new FakeWorld();

@@ -5,13 +5,12 @@
 import { lookupsInFlightMax } from "../base/limits.ts";
 import { LogLevel, type Clock, type Log } from "../base/ports.ts";
 import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
+import type { ResolveConfig } from "../model/config.ts";
 import type { Host, NameAnswer } from "./host.ts";
 
-/** A name with its bounds for the time between two lookups, in milliseconds. */
-export interface NameWish {
+/** A name with whom to ask, and with the bounds for the time between two lookups. */
+export interface NameWish extends ResolveConfig {
   readonly name: string;
-  readonly minMs: number;
-  readonly maxMs: number;
 }
 
 interface Lookup extends TimerOwner {
@@ -116,7 +115,7 @@ export class Resolver {
       if (lookup === undefined) return;
       if (lookup.removed) continue;
       this.inFlight++;
-      this.options.resolve(lookup.wish.name).then(
+      this.options.resolve(lookup.wish.name, lookup.wish.servers).then(
         (answer) => this.done(lookup, answer, ""),
         (error: unknown) => this.done(lookup, null, error instanceof Error ? error.message : String(error)),
       );
@@ -160,5 +159,5 @@ export class Resolver {
 }
 
 function keyOf(wish: NameWish): string {
-  return `${wish.name} ${wish.minMs} ${wish.maxMs}`;
+  return [wish.name, wish.minMs, wish.maxMs, ...wish.servers].join(" ");
 }

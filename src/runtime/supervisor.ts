@@ -125,7 +125,7 @@ export class Supervisor {
       clock,
       timers,
       log,
-      resolve: (name) => host.resolve(name),
+      resolve: (name, servers) => host.resolve(name, servers),
       onChange: () => this.namesChanged(),
     });
     this.workforce = new Workforce({

@@ -1,19 +1,23 @@
 // The supervisor's real machine: processes, sockets, files and names of sys/.
 
-import { listenBacklog, lookupMs } from "../base/limits.ts";
-import { resolve } from "../sys/dns.ts";
+import { listenBacklog, lookupMs, systemFileBytesMax } from "../base/limits.ts";
+import type { Clock } from "../base/ports.ts";
+import * as dns from "../sys/dns.ts";
 import { closeChannel, createChannel, trySendFd } from "../sys/fd-passing.ts";
-import { removeFile } from "../sys/files.ts";
+import { fileStamp, readText, readTextOr, removeFile } from "../sys/files.ts";
 import { closeFd, createListener, dupFd, ListenError } from "../sys/listen-socket.ts";
 import { openAppending } from "../sys/log-sink.ts";
 import { spawnWorker, type WorkerProcess as Child } from "../sys/process.ts";
 import type { SharedMemory } from "../sys/shm.ts";
 import { after } from "../sys/timers.ts";
+import { DnsClient } from "./dns-client.ts";
 import type { Host, WorkerEvents, WorkerProcess } from "./host.ts";
 import { BOOT_VARIABLE, type FromWorker, type ToWorker, type WorkerBoot } from "./messages.ts";
+import { localAddresses, resolveName, type NameSources } from "./names.ts";
 
 export interface SystemHostOptions {
   readonly memory: SharedMemory;
+  readonly clock: Clock;
   /** Arguments that make the program a worker; they show in process lists. */
   readonly workerArgs: readonly string[];
   readonly logLevel: () => number;
@@ -92,6 +96,11 @@ class SystemWorker implements WorkerProcess {
 }
 
 export function createSystemHost(options: SystemHostOptions): Host {
+  const names: NameSources = {
+    client: new DnsClient(dns, options.clock, () => readTextOr("/etc/resolv.conf", systemFileBytesMax, "")),
+    hostsFile: () => readTextOr("/etc/hosts", systemFileBytesMax, ""),
+    lookupSystem: dns.lookupSystem,
+  };
   return {
     spawn: (worker, events) => spawn(options, worker, events),
     listen(bind, reusePort) {
@@ -114,7 +123,11 @@ export function createSystemHost(options: SystemHostOptions): Host {
     removeSocketFile(path) {
       if (!path.startsWith("\0")) removeFile(path);
     },
-    resolve: (name) => resolve(name, { timeoutMs: lookupMs }),
+    resolve: (name, servers) => resolveName(names, name, { timeoutMs: lookupMs, servers }),
+    knownAddresses: (name) => localAddresses(names, name),
+    ask: (question, servers) => names.client.ask(question, { timeoutMs: lookupMs, servers }),
+    fileStamp,
+    readFile: readText,
   };
 }
 

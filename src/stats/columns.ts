@@ -6,12 +6,15 @@
 // own row.
 
 import type { HashSeed } from "../base/keyed-hash.ts";
-import { endpointRowsMax, listenersMax, tableBytesMax, workersMax } from "../base/limits.ts";
+import { endpointRowsMax, listenersMax, poolsMax, tableBytesMax, workersMax } from "../base/limits.ts";
 
 export const Health = { Unknown: 0, Up: 1, Down: 2 } as const;
 export type Health = (typeof Health)[keyof typeof Health];
 export const Admin = { Ready: 0, Drain: 1, Maint: 2 } as const;
 export type Admin = (typeof Admin)[keyof typeof Admin];
+/** What outlier ejection found. */
+export const EjectReason = { None: 0, Consecutive: 1, SuccessRate: 2 } as const;
+export type EjectReason = (typeof EjectReason)[keyof typeof EjectReason];
 
 /** Latency histogram: buckets per power of two of microseconds; see histogram.ts for the boundaries. */
 export const HISTOGRAM_BUCKETS = 96;
@@ -34,6 +37,8 @@ export const endpointCounters = [
   "latencyUsSum", // until the response head
   "idle", // gauge: kept connections of this worker
   "activeOwn", // gauge: this worker's share of active
+  "judgedGood", // answers below 500, counted where outliers are ejected
+  "judgedBad", // answers from 500 up and failures that blame the endpoint, likewise
 ] as const;
 export type EndpointCounter = (typeof endpointCounters)[number];
 
@@ -60,6 +65,19 @@ export const listenerCounters = [
 ] as const;
 export type ListenerCounter = (typeof listenerCounters)[number];
 
+/** Per worker and pool row. */
+export const poolCounters = [
+  "repeats", // requests sent once more, paid for by the retry budget
+  "retriesRefused", // attempts that the retry budget refused
+  "circuitConnections", // requests refused at circuit.connections
+  "circuitPending", // at circuit.pending
+  "circuitRequests", // at circuit.requests
+  "connectionsOwn", // gauge: this worker's share of poolConnections
+  "pendingOwn", // gauge: of poolPending
+  "requestsOwn", // gauge: of poolRequests
+] as const;
+export type PoolCounter = (typeof poolCounters)[number];
+
 /** Per worker. */
 export const workerCounters = [
   "pid",
@@ -82,6 +100,7 @@ function numbered<T extends string>(names: readonly T[]): Readonly<Record<T, num
 /** Field numbers by name: `EC.requests`. */
 export const EC = numbered(endpointCounters);
 export const LC = numbered(listenerCounters);
+export const PC = numbered(poolCounters);
 export const WC = numbered(workerCounters);
 
 export interface Columns {
@@ -119,19 +138,46 @@ export interface Columns {
    */
   readonly latencyAtMs: Float64Array;
   readonly latencySinceMs: Float64Array;
+  /** Failures in a row, counted where outliers are ejected (A). */
+  readonly streak: Int32Array;
+  /** Ejections in a row: the next one lasts one more times ejectionMs. Falls with each interval in peace (A). */
+  readonly ejectedTimes: Int32Array;
+  /** Ejections altogether (A). */
+  readonly ejections: Int32Array;
+  /** EjectReason of the last ejection (R, under the pool's lock). */
+  readonly ejectReason: Int32Array;
+  /** Monotonic ms until which the endpoint is ejected (R, under the pool's lock). */
+  readonly ejectedUntilMs: Float64Array;
+  // Pool columns, by row. The counts are kept only where they are limited.
+  /** Connections to the pool's endpoints, idle and busy (A). */
+  readonly poolConnections: Int32Array;
+  /** Requests waiting for an endpoint (A). */
+  readonly poolPending: Int32Array;
+  /** Requests in progress (A). */
+  readonly poolRequests: Int32Array;
+  /** Who is changing the pool's ejections: worker + 1, or lockOfSupervisor; 0 = nobody (A). */
+  readonly poolLock: Int32Array;
+  /** Monotonic ms when a worker with less than its share last lacked a connection (R). */
+  readonly poolWantedMs: Float64Array;
   // Single-writer counters (W).
   endpoint(worker: number, row: number): Float64Array;
   /** HISTOGRAM_BUCKETS counts of latency until the response head. */
   histogram(worker: number, row: number): Float64Array;
   listener(worker: number, row: number): Float64Array;
+  pool(worker: number, row: number): Float64Array;
   worker(worker: number): Float64Array;
 }
+
+/** The supervisor's mark in poolLock. */
+export const lockOfSupervisor: number = workersMax + 1;
 
 /** How many rows of each kind a shared memory holds; fixed for its life. */
 export interface ColumnsSize {
   readonly workers: number;
   readonly listeners: number;
   readonly endpoints: number;
+  /** A few if not given. */
+  readonly pools?: number;
   /** For tables (Columns.arena); none if not given. */
   readonly tableBytes?: number;
 }
@@ -141,40 +187,49 @@ export const columnsSizeMax: ColumnsSize = {
   workers: workersMax,
   listeners: listenersMax,
   endpoints: endpointRowsMax,
+  pools: poolsMax,
   tableBytes: tableBytesMax,
 };
 
 const controlBytes = 4096;
 /** Words of the control page. */
 const SEED = 8;
-const sharedInts = 5;
-const sharedFloats = 6;
+const sharedInts = 9;
+const sharedFloats = 7;
+const poolInts = 4;
+const poolFloats = 1;
+const poolsDefault = 16;
 
 /** Bytes of memory that openColumns needs for this size. */
 export function columnsBytes(size: ColumnsSize): number {
+  const pools = size.pools ?? poolsDefault;
   const perWorker =
     workerCounters.length +
+    pools * poolCounters.length +
     size.listeners * listenerCounters.length +
     size.endpoints * (endpointCounters.length + HISTOGRAM_BUCKETS);
-  const columns = size.endpoints * (sharedInts * 4 + sharedFloats * 8) + 8 + size.workers * perWorker * 8;
-  return controlBytes + columns + (size.tableBytes ?? 0);
+  const shared = size.endpoints * (sharedInts * 4 + sharedFloats * 8) + pools * (poolInts * 4 + poolFloats * 8);
+  return controlBytes + shared + 8 + size.workers * perWorker * 8 + (size.tableBytes ?? 0);
 }
 
 /** Lays the columns over memory from its start. Zero-filled memory is a valid empty state. */
 export function openColumns(memory: ArrayBufferLike, size: ColumnsSize): Columns {
   const n = size.endpoints;
+  const pools = size.pools ?? poolsDefault;
   let at = controlBytes;
-  const int = (): Int32Array => {
-    at += n * 4;
-    return new Int32Array(memory, at - n * 4, n);
+  const int = (rows: number): Int32Array => {
+    at += rows * 4;
+    return new Int32Array(memory, at - rows * 4, rows);
   };
-  const ints = [int(), int(), int(), int(), int()] as const;
+  const float = (rows: number): Float64Array => {
+    at += rows * 8;
+    return new Float64Array(memory, at - rows * 8, rows);
+  };
+  const ints = Array.from({ length: sharedInts }, () => int(n));
+  const intsOfPools = Array.from({ length: poolInts }, () => int(pools));
   at = Math.ceil(at / 8) * 8;
-  const float = (): Float64Array => {
-    at += n * 8;
-    return new Float64Array(memory, at - n * 8, n);
-  };
-  const floats = [float(), float(), float(), float(), float(), float()] as const;
+  const floats = Array.from({ length: sharedFloats }, () => float(n));
+  const floatsOfPools = Array.from({ length: poolFloats }, () => float(pools));
   const region = (rows: number, width: number): ((row: number) => Float64Array) => {
     const start = at;
     at += rows * width * 8;
@@ -184,6 +239,7 @@ export function openColumns(memory: ArrayBufferLike, size: ColumnsSize): Columns
   const listenerRow = region(size.workers * size.listeners, listenerCounters.length);
   const endpointRow = region(size.workers * n, endpointCounters.length);
   const histogramRow = region(size.workers * n, HISTOGRAM_BUCKETS);
+  const poolRow = region(size.workers * pools, poolCounters.length);
   const arena = new Int32Array(memory, at, (size.tableBytes ?? 0) >> 2);
   const control = new Int32Array(memory, 0, controlBytes / 4);
   return {
@@ -191,20 +247,31 @@ export function openColumns(memory: ArrayBufferLike, size: ColumnsSize): Columns
     control,
     seed: { k0: control[SEED]!, k1: control[SEED + 1]! },
     arena,
-    health: ints[0],
-    admin: ints[1],
-    weight: ints[2],
-    active: ints[3],
-    fails: ints[4],
-    failsSinceMs: floats[0],
-    heldUntilMs: floats[1],
-    upSinceMs: floats[2],
-    latencyUs: floats[3],
-    latencyAtMs: floats[4],
-    latencySinceMs: floats[5],
+    health: ints[0]!,
+    admin: ints[1]!,
+    weight: ints[2]!,
+    active: ints[3]!,
+    fails: ints[4]!,
+    streak: ints[5]!,
+    ejectedTimes: ints[6]!,
+    ejections: ints[7]!,
+    ejectReason: ints[8]!,
+    failsSinceMs: floats[0]!,
+    heldUntilMs: floats[1]!,
+    upSinceMs: floats[2]!,
+    latencyUs: floats[3]!,
+    latencyAtMs: floats[4]!,
+    latencySinceMs: floats[5]!,
+    ejectedUntilMs: floats[6]!,
+    poolConnections: intsOfPools[0]!,
+    poolPending: intsOfPools[1]!,
+    poolRequests: intsOfPools[2]!,
+    poolLock: intsOfPools[3]!,
+    poolWantedMs: floatsOfPools[0]!,
     endpoint: (w, r) => endpointRow(w * n + r),
     histogram: (w, r) => histogramRow(w * n + r),
     listener: (w, r) => listenerRow(w * size.listeners + r),
+    pool: (w, r) => poolRow(w * pools + r),
     worker: workerRow,
   };
 }

@@ -156,6 +156,20 @@ export class SharedTable {
     }
   }
 
+  /**
+   * Calls visit for every entry in use, with its slot and its hash; of a hash whose word a was 0 it is 1. For what
+   * comes seldom: copying a table while others use it.
+   */
+  each(visit: (slot: number, a: number, b: number) => void): void {
+    const end = LOCKS + this.sets * this.stride;
+    for (let base = LOCKS; base < end; base += this.stride) {
+      for (let slot = base; slot < base + WAYS; slot++) {
+        const a = Atomics.load(this.words, slot);
+        if (a !== 0) visit(slot, a, Atomics.load(this.words, slot + HASH_B));
+      }
+    }
+  }
+
   /** Entries in use; looks at every one. */
   count(): number {
     let count = 0;

@@ -1,112 +1,106 @@
-// Host names to addresses, with the time the answer may be kept. The hosts file comes first, then DNS for A and AAAA
-// with their TTL, then the system's own resolver, which knows search domains and other sources but no TTL. Nothing is
-// cached here.
+// What name resolution needs of this machine: messages to name servers and back, over UDP and TCP, and the system's own
+// resolver. It knows neither what the messages say nor which server to ask; that is runtime/dns-client.ts.
 
-import { readFileSync } from "node:fs";
-import { lookup, Resolver } from "node:dns/promises";
-import { parseIp } from "../base/ip.ts";
+import type { LookupAddress } from "node:dns";
+import { lookup } from "node:dns/promises";
 
-export interface Resolved {
-  /** IP literals, IPv4 first, in the order of the answer; never empty. */
-  readonly addresses: readonly string[];
-  /** How long the answer may be kept; null when its source does not say. */
-  readonly ttlMs: number | null;
+/** A name server; ip may carry a zone ("fe80::1%eth0"). */
+export interface DnsServerAddress {
+  readonly ip: string;
+  readonly port: number;
 }
 
-/** Why a name has no address. */
-export class ResolveError extends Error {
-  /** "ENOTFOUND", "ETIMEOUT", "ESERVFAIL" and so on. */
-  readonly code: string;
-
-  constructor(host: string, code: string) {
-    super(`cannot resolve ${host}: ${reasons[code] ?? code}`);
-    this.name = "ResolveError";
-    this.code = code;
-  }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOTFOUND: "no such name, or a name without an address",
-  ETIMEOUT: "no answer in time",
-  ESERVFAIL: "the name server failed",
-  EREFUSED: "the name server refused",
-  ECONNREFUSED: "no name server answers",
-};
-
-export interface ResolveOptions {
-  /** The whole resolution, in ms. */
-  readonly timeoutMs: number;
-  /** Name servers as "ip" or "ip:port" instead of the system's; for tests. */
-  readonly servers?: readonly string[];
-  readonly hostsFile?: string;
-}
-
-/** Resolves a name, or an IP literal to itself. Rejects with ResolveError. */
-export async function resolve(host: string, options: ResolveOptions): Promise<Resolved> {
-  if (parseIp(host) !== null) return { addresses: [host], ttlMs: null };
-  const local = fromHostsFile(host, options.hostsFile ?? "/etc/hosts");
-  if (local.length > 0) return { addresses: local, ttlMs: null };
-  // RFC 6761 6.3: never asked of the network.
-  if (/(^|\.)localhost\.?$/i.test(host)) return { addresses: ["127.0.0.1", "::1"], ttlMs: null };
-  const resolver = new Resolver({ timeout: Math.max(100, Math.ceil(options.timeoutMs / 4)), tries: 2 });
-  if (options.servers !== undefined) resolver.setServers(options.servers);
-  const work = ask(resolver, host).catch((error: unknown) => {
-    // Servers given for the purpose are the whole truth; the system's resolver would ask others.
-    if (options.servers !== undefined) throw error;
-    return askSystem(host, error);
-  });
-  return await withinTime(work, host, options.timeoutMs, () => resolver.cancel());
-}
-
-async function ask(resolver: Resolver, host: string): Promise<Resolved> {
-  const results = await Promise.allSettled([
-    resolver.resolve4(host, { ttl: true }),
-    resolver.resolve6(host, { ttl: true }),
-  ]);
-  const records = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
-  if (records.length > 0) {
-    const ttl = Math.min(...records.map((record) => record.ttl));
-    return { addresses: records.map((record) => record.address), ttlMs: ttl * 1000 };
-  }
-  // "No such name" only if both said so: a server that failed on one family may still know the other.
-  const codes = results.map((result) => (result.status === "rejected" ? codeOf(result.reason) : "ENOTFOUND"));
-  throw new ResolveError(host, codes.find((code) => code !== "ENOTFOUND") ?? "ENOTFOUND");
-}
-
-async function askSystem(host: string, reason: unknown): Promise<Resolved> {
-  const answers = await lookup(host, { all: true, order: "ipv4first" }).catch(() => []);
-  if (answers.length === 0) throw reason;
-  return { addresses: [...new Set(answers.map((answer) => answer.address))], ttlMs: null };
-}
-
-function withinTime<T>(work: Promise<T>, host: string, timeoutMs: number, cancel: () => void): Promise<T> {
-  return new Promise((resolveOuter, reject) => {
-    const timer = setTimeout(() => {
-      reject(new ResolveError(host, "ETIMEOUT"));
-      cancel();
-    }, timeoutMs);
-    work.then(resolveOuter, reject).finally(() => clearTimeout(timer));
-  });
+function failure(code: string): Error {
+  return Object.assign(new Error(code), { code });
 }
 
 function codeOf(error: unknown): string {
-  const code = (error as { code?: string }).code?.replace(/^DNS_/, "") ?? "unknown";
-  return code === "ENODATA" ? "ENOTFOUND" : code; // Bun says now one, now the other, for a name without records
+  return (error as { code?: string }).code ?? "unknown";
 }
 
-/** Addresses of the name in a file in the form of hosts(5), IPv4 first. An unreadable file has none. */
-function fromHostsFile(host: string, file: string): string[] {
-  let text: string;
+/** An id for a query, which somebody who does not see the query cannot guess. */
+export function newQueryId(): number {
+  return crypto.getRandomValues(new Uint16Array(1))[0]!;
+}
+
+/**
+ * Sends a query from a socket of its own, with a port of the kernel's choice, that hears nobody but the server.
+ * Resolves with what accept makes of the first datagram that it does not refuse with null: others are not meant for us.
+ * Rejects with an Error that has a code: "ETIMEOUT", "ECONNREFUSED" and so on.
+ */
+export async function exchangeUdp<T>(
+  server: DnsServerAddress,
+  query: Uint8Array,
+  accept: (bytes: Uint8Array) => T | null,
+  timeoutMs: number,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const fail = (error: unknown): void => reject(failure(codeOf(error)));
+  const timer = setTimeout(() => reject(failure("ETIMEOUT")), timeoutMs);
+  const socket = await Bun.udpSocket({
+    hostname: server.ip.includes(":") ? "::" : "0.0.0.0",
+    connect: { hostname: server.ip, port: server.port },
+    socket: {
+      data(_, bytes) {
+        const accepted = accept(bytes);
+        if (accepted !== null) resolve(accepted);
+      },
+      error: fail, // Bun gives the error alone, whatever its types say
+    },
+  }).catch((error: unknown) => {
+    fail(error);
+    return null;
+  });
   try {
-    text = readFileSync(file, "utf8");
-  } catch {
-    return [];
+    socket?.send(query);
+    return await promise;
+  } catch (error) {
+    throw failure(codeOf(error));
+  } finally {
+    clearTimeout(timer);
+    socket?.close();
   }
-  const wanted = host.replace(/\.$/, "").toLowerCase();
-  const found: string[] = [];
-  for (const line of text.split("\n")) {
-    const [address = "", ...names] = line.replace(/#.*/, "").trim().split(/\s+/);
-    if (names.some((name) => name.toLowerCase() === wanted) && parseIp(address) !== null) found.push(address);
+}
+
+/** The same over TCP (RFC 1035 4.2.2): resolves with the one message that comes back. */
+export async function exchangeTcp(server: DnsServerAddress, query: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const fail = (code: string): void => reject(failure(code));
+  const timer = setTimeout(() => fail("ETIMEOUT"), timeoutMs);
+  let received = new Uint8Array(0);
+  const socket = Bun.connect({
+    hostname: server.ip,
+    port: server.port,
+    socket: {
+      open(opened) {
+        opened.write(Buffer.concat([Uint8Array.of(query.length >> 8, query.length & 255), query]));
+      },
+      data(_, bytes) {
+        received = Buffer.concat([received, bytes]); // bounded: the length in front has two bytes
+        const length = received.length < 2 ? Infinity : received[0]! * 256 + received[1]!;
+        if (received.length >= 2 + length) resolve(received.subarray(2, 2 + length));
+      },
+      close: () => fail("ECONNRESET"),
+      error: (_, error) => fail(codeOf(error)),
+      connectError: (_, error) => fail(codeOf(error)),
+    },
+  }).catch((error: unknown) => {
+    fail(codeOf(error));
+    return null;
+  });
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    void socket.then((opened) => opened?.terminate());
   }
-  return [...found.filter((a) => !a.includes(":")), ...found.filter((a) => a.includes(":"))];
+}
+
+/** Addresses by the system's own resolver, which knows other sources than DNS, IPv4 first; none when it has none. */
+export async function lookupSystem(host: string, timeoutMs: number): Promise<readonly string[]> {
+  const { promise, resolve: giveUp } = Promise.withResolvers<readonly LookupAddress[]>();
+  const timer = setTimeout(() => giveUp([]), timeoutMs);
+  const answers = await Promise.race([lookup(host, { all: true, order: "ipv4first" }).catch(() => []), promise]);
+  clearTimeout(timer);
+  return [...new Set(answers.map((answer) => answer.address))];
 }

@@ -9,6 +9,7 @@ import {
   openSync,
   readSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -79,6 +80,28 @@ export function readText(path: string, bytesMax: number): string {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     throw new FileError(path, "EILSEQ", `cannot read ${path}: it is not text in UTF-8`);
+  }
+}
+
+/** The same, or `otherwise` if the file cannot be read. */
+export function readTextOr(path: string, bytesMax: number, otherwise: string): string {
+  try {
+    return readText(path, bytesMax);
+  } catch {
+    return otherwise;
+  }
+}
+
+/**
+ * What differs whenever the file's content may: when it is written to, replaced, or reached through another symbolic
+ * link. "" if there is no such file.
+ */
+export function fileStamp(path: string): string {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+  } catch {
+    return "";
   }
 }
 

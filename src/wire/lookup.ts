@@ -42,12 +42,16 @@ export function findHeader(head: Head, name: string, from = 0): number {
   return -1;
 }
 
-/** Finds the value of the first cookie with this (exact) name in the Cookie fields. */
-export function findCookie(head: Head, name: string, found: Span): boolean {
+/**
+ * Finds the value of the first cookie with this (exact) name in the Cookie fields; with after = the end of a value, of
+ * the next one behind it.
+ */
+export function findCookie(head: Head, name: string, found: Span, after = 0): boolean {
   const { bytes, fields, fieldCount } = head;
   for (let i = 0, at = 0; i < fieldCount; i++, at += FIELD_WIDTH) {
     if ((fields[at + FIELD_ID]! & FIELD_NAME_MASK) !== Name.Cookie) continue;
-    if (findPair(bytes, fields[at + FIELD_VALUE]!, fields[at + FIELD_VALUE_END]!, SEMICOLON, name, found)) return true;
+    const start = Math.max(fields[at + FIELD_VALUE]!, after);
+    if (findPair(bytes, start, fields[at + FIELD_VALUE_END]!, SEMICOLON, name, found)) return true;
   }
   return false;
 }

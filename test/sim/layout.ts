@@ -2,6 +2,7 @@
 // columns that a supervisor would give out. Every change makes a new numbered plan.
 
 import { OFF, type BalanceConfig, type Config, type EndpointConfig, type PoolConfig } from "../../src/model/config.ts";
+import { defaultListener, defaultPool, defaultRoute } from "../../src/model/defaults.ts";
 import type { Plan } from "../../src/model/plan.ts";
 import type { Dice } from "./dice.ts";
 import type { Weather } from "./weather.ts";
@@ -240,12 +241,14 @@ export class Layout {
       listeners: [...this.listeners].map((name, i) => ({
         name,
         bind: [{ ip: "127.0.0.1", port: this.portOf(name), unixPath: null }],
+        ...defaultListener,
         protocol: "http",
         trustedProxies: weather.trusted ? ["198.51.100.0/24"] : [],
         via: weather.via ? "sim" : null,
         timeouts: { requestHeadMs, idleMs, bodyMs, writeMs },
         limits: {
           connections: this.connectionsMax,
+          connectionsPerClient: 0,
           headBytes: 16 * 1024,
           headers: 60,
           bodyBytes: weather.bodyLimit,
@@ -253,12 +256,17 @@ export class Layout {
         },
         routes: [
           {
-            action: { kind: "forward", pool: this.pools[i]?.name ?? "main" },
-            timeouts: { connectMs, sendMs, responseMs, totalMs, tunnelMs },
+            ...defaultRoute,
+            name: "0",
+            action: { kind: "forward", arms: [{ pool: this.pools[i]?.name ?? "main", weight: 1 }], sticky: null },
+            timeouts: { connectMs, sendMs, responseMs, totalMs, tunnelMs, tunnelLifetimeMs: 0 },
           },
         ],
       })),
       pools: this.pools.map((pool) => this.poolConfig(pool)),
+      state: null,
+      secret: null,
+      tests: [],
     };
   }
 
@@ -277,6 +285,7 @@ export class Layout {
         maxConnections,
         admin: "ready",
       })),
+      ...defaultPool,
       protocol: "http",
       health: null,
       passive: pool.passive ? { maxFails: 2, failTimeoutMs: 700 } : null,
@@ -284,7 +293,7 @@ export class Layout {
       keepAlive: { connections: pool.keepConnections, idleMs: deadlines.keepAliveMs, requests: 0 },
       queue: { size: pool.queueSize, timeoutMs: deadlines.queueMs },
       noneHealthy: pool.noneHealthy,
-      resolve: { minMs: 5000, maxMs: 60_000 },
+      resolve: { minMs: 5000, maxMs: 60_000, servers: [] },
     };
   }
 }

@@ -221,6 +221,6 @@ function poolOf(ips: readonly string[]): PoolConfig {
     keepAlive: { connections: 10, idleMs: 5000, requests: 0 },
     queue: { size: 10, timeoutMs: 1000 },
     noneHealthy: "fail",
-    resolve: { minMs: 5000, maxMs: 60_000 },
+    resolve: { minMs: 5000, maxMs: 60_000, servers: [] },
   };
 }
