@@ -2,7 +2,7 @@
 
 import { latin1Text, type Scratch } from "../base/bytes.ts";
 import type { Failure } from "../base/failure.ts";
-import { type Connection, type ConnectionEvents, NOTHING_MOVED } from "../base/ports.ts";
+import { type Connection, type ConnectionEvents, NOTHING_MOVED, RECEIVE_MAX } from "../base/ports.ts";
 import { type Detached, Flow, type HttpStreamSink, type ServerStream } from "../codec/stream.ts";
 import { parseRequest } from "../wire/h1/parse.ts";
 import { latin1 } from "../wire/h1/tables.ts";
@@ -48,6 +48,7 @@ export class RecordingStream implements ServerStream {
       remoteAddress,
       remotePort: 40000,
       isOpen: true,
+      receiveMax: RECEIVE_MAX,
       write: (_bytes, start, end) => end - start,
       read: () => 0,
       moveTo: () => NOTHING_MOVED,

@@ -1,7 +1,7 @@
 // A machine for the tests of this folder: workers that are objects, sockets that are numbers, time that stands still
 // until told. Not used by the program.
 
-import { type Env, type Log, type LogLevel, NOTHING_MOVED } from "../base/ports.ts";
+import { type Env, type Log, type LogLevel, NOTHING_MOVED, RECEIVE_MAX } from "../base/ports.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import { seededRng } from "../base/seeded-rng.ts";
 import type { BindAddress } from "../model/config.ts";
@@ -42,6 +42,7 @@ export class FakeWorld {
           remoteAddress: target.ip,
           remotePort: target.port,
           isOpen: false,
+          receiveMax: RECEIVE_MAX,
           write: () => 0,
           read: () => 0,
           moveTo: () => NOTHING_MOVED,
@@ -180,7 +181,13 @@ export class FakeHost implements Host {
     this.questions.push([key, ...servers].join(" "));
     const answer = this.records.get(key) ?? {};
     if (answer instanceof Error) return Promise.reject(answer);
-    return Promise.resolve({ name: question.name, exists: this.records.has(key), answers: [], additional: [], ...answer });
+    return Promise.resolve({
+      name: question.name,
+      exists: this.records.has(key),
+      answers: [],
+      additional: [],
+      ...answer,
+    });
   }
 
   fileStamp(path: string): string {
