@@ -40,7 +40,7 @@ class KeyedSessions {
   /** Looks the mark's key up. */
   look(mark: StickyMark): void {
     mark.hasKey = true;
-    mark.isKnown = this.sessions.find(mark.key, this.clock.cachedMs);
+    mark.isKnown = this.sessions.lookUp(mark.key, this.clock.cachedMs);
     if (mark.isKnown) mark.preferred = this.ids.find(this.sessions.id.a, this.sessions.id.b);
   }
 
