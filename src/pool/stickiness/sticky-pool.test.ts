@@ -4,6 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import { Scratch } from "../../base/bytes.ts";
 import { failure, FailureCause, Phase, Side } from "../../base/failure.ts";
+import { parseIp } from "../../base/ip.ts";
 import { seededRng } from "../../base/seeded-rng.ts";
 import { markTried } from "../../balance/balancer.ts";
 import { newPickState, resetPickState } from "../../balance/pick-state.ts";
@@ -55,7 +56,7 @@ class Site {
     const cookie = this.jar.get(client);
     const head = requestHead(...(cookie === undefined ? [] : [`Cookie: ${cookie}`]));
     resetPickState(state, pool.members.length, this.clock.cachedMs);
-    state.preferred = sticky.recall(mark, head, client);
+    state.preferred = sticky.recall(mark, head, parseIp(client));
     for (;;) {
       const index = pool.acquire(state);
       if (index < 0) return -1;

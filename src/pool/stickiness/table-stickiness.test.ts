@@ -1,6 +1,7 @@
 // Stickiness by address and by the application's cookie: what is learned, from whom, and when a session moves.
 
 import { describe, expect, test } from "bun:test";
+import { parseIp } from "../../base/ip.ts";
 import { seededRng } from "../../base/seeded-rng.ts";
 import { SharedTable, sharedTableWords } from "../../stats/shared-table.ts";
 import { SetClock } from "../sample-pool.ts";
@@ -38,57 +39,66 @@ describe("by source", () => {
   test("a client stays with the endpoint chosen first, in every worker", () => {
     const shared = new Shared();
     const [one, two] = [shared.bySource(), shared.bySource()];
-    expect(one.recall(mark, request, "192.0.2.1")).toBe(-1);
+    expect(one.recall(mark, request, parseIp("192.0.2.1"))).toBe(-1);
     one.chosen(mark, 2, false);
-    expect(one.recall(mark, request, "192.0.2.1")).toBe(2);
-    expect(two.recall(mark, request, "192.0.2.1")).toBe(2);
-    expect(two.recall(mark, request, "192.0.2.2")).toBe(-1);
+    expect(one.recall(mark, request, parseIp("192.0.2.1"))).toBe(2);
+    expect(two.recall(mark, request, parseIp("192.0.2.1"))).toBe(2);
+    expect(two.recall(mark, request, parseIp("192.0.2.2"))).toBe(-1);
   });
 
   test("a retry within the request moves it again, and so does an endpoint that is gone", () => {
     const shared = new Shared();
     const sticky = shared.bySource();
-    sticky.recall(mark, request, "192.0.2.1");
+    sticky.recall(mark, request, parseIp("192.0.2.1"));
     sticky.chosen(mark, 2, false);
     sticky.chosen(mark, 0, false);
-    expect(sticky.recall(mark, request, "192.0.2.1")).toBe(0);
+    expect(sticky.recall(mark, request, parseIp("192.0.2.1"))).toBe(0);
     const later = shared.bySource(["b:1", "c:1"]);
-    expect(later.recall(mark, request, "192.0.2.1")).toBe(-1);
+    expect(later.recall(mark, request, parseIp("192.0.2.1"))).toBe(-1);
     later.chosen(mark, 1, false);
-    expect(later.recall(mark, request, "192.0.2.1")).toBe(1);
-    expect(shared.bySource().recall(mark, request, "192.0.2.1")).toBe(2);
+    expect(later.recall(mark, request, parseIp("192.0.2.1"))).toBe(1);
+    expect(shared.bySource().recall(mark, request, parseIp("192.0.2.1"))).toBe(2);
   });
 
   test("an endpoint that was only full keeps it", () => {
     const sticky = new Shared().bySource();
-    sticky.recall(mark, request, "192.0.2.1");
+    sticky.recall(mark, request, parseIp("192.0.2.1"));
     sticky.chosen(mark, 2, false);
-    sticky.recall(mark, request, "192.0.2.1");
+    sticky.recall(mark, request, parseIp("192.0.2.1"));
     sticky.chosen(mark, 0, true);
-    expect(sticky.recall(mark, request, "192.0.2.1")).toBe(2);
+    expect(sticky.recall(mark, request, parseIp("192.0.2.1"))).toBe(2);
   });
 
   test("it is forgotten when it has not been used for the ttl, and no sooner", () => {
     const shared = new Shared();
     const sticky = shared.bySource();
-    sticky.recall(mark, request, "192.0.2.1");
+    sticky.recall(mark, request, parseIp("192.0.2.1"));
     sticky.chosen(mark, 2, false);
     for (let k = 0; k < 3; k++) {
       shared.clock.cachedMs += 9 * minute;
-      expect(sticky.recall(mark, request, "192.0.2.1")).toBe(2);
+      expect(sticky.recall(mark, request, parseIp("192.0.2.1"))).toBe(2);
       sticky.chosen(mark, 2, false);
     }
     shared.clock.cachedMs += 10 * minute + 1000;
-    expect(sticky.recall(mark, request, "192.0.2.1")).toBe(-1);
+    expect(sticky.recall(mark, request, parseIp("192.0.2.1"))).toBe(-1);
   });
 
   test("clients without an address have no session", () => {
     const sticky = new Shared().bySource();
-    for (const address of ["", "unix:"]) {
-      expect(sticky.recall(mark, request, address)).toBe(-1);
-      sticky.chosen(mark, 1, false);
-      expect(sticky.recall(mark, request, address)).toBe(-1);
-    }
+    expect(sticky.recall(mark, request, null)).toBe(-1);
+    sticky.chosen(mark, 1, false);
+    expect(sticky.recall(mark, request, null)).toBe(-1);
+  });
+
+  test("an IPv6 client is known by its network, an IPv4 client in IPv6 clothes by its address", () => {
+    const sticky = new Shared().bySource();
+    sticky.recall(mark, request, parseIp("2001:db8:1:2:3:4:5:6"));
+    sticky.chosen(mark, 1, false);
+    expect(sticky.recall(mark, request, parseIp("2001:db8:1:2::1"))).toBe(1);
+    expect(sticky.recall(mark, request, parseIp("2001:db8:1:3::1"))).toBe(-1);
+    sticky.recall(mark, request, parseIp("192.0.2.1"));
+    sticky.chosen(mark, 2, false);
+    expect(sticky.recall(mark, request, parseIp("::ffff:192.0.2.1"))).toBe(2);
   });
 });
 
