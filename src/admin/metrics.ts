@@ -2,11 +2,12 @@
 
 import { VERSION } from "../base/version.ts";
 import { PrometheusWriter, type Labels } from "../stats/prometheus.ts";
-import { EC, LC, WC, type EndpointCounter, type ListenerCounter, type WorkerCounter } from "../stats/columns.ts";
+import { EC, LC, PC, WC } from "../stats/columns.ts";
+import type { EndpointCounter, ListenerCounter, PoolCounter, WorkerCounter } from "../stats/columns.ts";
 import { publishedCounts, publishedSeconds } from "../stats/histogram.ts";
-import { sumEndpoint, sumHistogram, sumListener } from "../runtime/counters.ts";
+import { sumEndpoint, sumHistogram, sumListener, sumPool } from "../runtime/counters.ts";
 import type { Supervisor } from "../runtime/supervisor.ts";
-import { poolViews, workerViews, type EndpointView } from "../runtime/views.ts";
+import { poolViews, workerViews, type EndpointView, type PoolView } from "../runtime/views.ts";
 
 interface Metric<C> {
   readonly name: string;
@@ -45,6 +46,16 @@ const endpointMetrics: readonly Metric<EndpointCounter>[] = [
   { name: "endpoint_sent_bytes_total", type: "counter", help: "Bytes sent to it.", of: "bytesSent" },
   { name: "endpoint_received_bytes_total", type: "counter", help: "Bytes received from it.", of: "bytesReceived" },
   { name: "endpoint_idle_connections", type: "gauge", help: "Kept connections without a request.", of: "idle" },
+];
+
+const poolMetrics: readonly Metric<PoolCounter>[] = [
+  { name: "pool_repeats_total", type: "counter", help: "Requests sent once more.", of: "repeats" },
+  {
+    name: "pool_retries_refused_total",
+    type: "counter",
+    help: "Attempts that the retry budget refused.",
+    of: "retriesRefused",
+  },
 ];
 
 const workerMetrics: readonly Metric<WorkerCounter>[] = [
@@ -142,8 +153,7 @@ function writeEndpoints(writer: PrometheusWriter, supervisor: Supervisor, nowMs:
       };
     }),
   );
-  writer.family(`${PREFIX}pool_usable_endpoints`, "gauge", "Endpoints that take new requests.");
-  for (const pool of pools) writer.sample({ pool: pool.name }, pool.usable);
+  writePools(writer, supervisor, pools);
   for (const { name, type, help, of } of endpointMetrics) {
     writer.family(PREFIX + name, type, help);
     for (const { labels, counters } of all) writer.sample(labels, counters[EC[of]]!);
@@ -159,6 +169,28 @@ function writeEndpoints(writer: PrometheusWriter, supervisor: Supervisor, nowMs:
   writeEndpointStates(writer, all);
 }
 
+function writePools(writer: PrometheusWriter, supervisor: Supervisor, pools: readonly PoolView[]): void {
+  const { columns, plan, workersEver } = supervisor;
+  writer.family(`${PREFIX}pool_usable_endpoints`, "gauge", "Endpoints that take new requests.");
+  for (const pool of pools) writer.sample({ pool: pool.name }, pool.usable);
+  for (const { name, type, help, of } of poolMetrics) {
+    writer.family(PREFIX + name, type, help);
+    for (const pool of pools) {
+      const counters = sumPool(columns, workersEver, plan!.poolRows[pool.name]!);
+      writer.sample({ pool: pool.name }, counters[PC[of]]!);
+    }
+  }
+  const limits = ["connections", "pending", "requests"] as const;
+  writer.family(`${PREFIX}pool_circuit_used`, "gauge", "Of a circuit limit: what there is now.");
+  for (const { name, circuit } of pools) {
+    for (const limit of limits) if (circuit[limit]) writer.sample({ pool: name, limit }, circuit[limit].now);
+  }
+  writer.family(`${PREFIX}pool_circuit_refused_total`, "counter", "Requests refused at a circuit limit.");
+  for (const { name, circuit } of pools) {
+    for (const limit of limits) if (circuit[limit]) writer.sample({ pool: name, limit }, circuit[limit].refused);
+  }
+}
+
 function writeEndpointStates(writer: PrometheusWriter, all: readonly EndpointSums[]): void {
   const gauge = (name: string, help: string, valueOf: (view: EndpointView) => number): void => {
     writer.family(`${PREFIX}endpoint_${name}`, "gauge", help);
@@ -167,6 +199,9 @@ function writeEndpointStates(writer: PrometheusWriter, all: readonly EndpointSum
   gauge("active_requests", "Requests in progress.", (view) => view.active);
   gauge("weight", "Weight in force.", (view) => view.weight);
   gauge("usable", "1 if it takes new requests.", (view) => (view.usable ? 1 : 0));
+  gauge("ejected", "1 while it is left out as an outlier.", (view) => (view.ejected ? 1 : 0));
+  writer.family(`${PREFIX}endpoint_ejections_total`, "counter", "How often it was left out as an outlier.");
+  for (const { labels, view } of all) writer.sample(labels, view.ejections);
   writer.family(`${PREFIX}endpoint_health`, "gauge", "1 for the state that the health checks found.");
   for (const { labels, view } of all) {
     for (const state of ["up", "down", "unknown"]) writer.sample({ ...labels, state }, view.health === state ? 1 : 0);

@@ -41,6 +41,8 @@ const endpoint: EndpointView = {
   requests: 10,
   failures: 0,
   retries: 0,
+  ejected: false,
+  ejections: 0,
   latencyMs: { p50: 1.25, p99: 250.7 },
   lastCheck: null,
   transitionCount: 1,
@@ -51,6 +53,9 @@ const pool: PoolView = {
   balance: "round-robin",
   noneHealthy: "fail",
   usable: 1,
+  repeats: 0,
+  retriesRefused: 0,
+  circuit: { connections: null, pending: null, requests: null },
   endpoints: [
     endpoint,
     {

@@ -9,6 +9,7 @@ import type { Generation, ListenerPlan, Route } from "../http/generation.ts";
 import { PoolRuntime } from "../http/pool-runtime.ts";
 import type { EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from "../model/config.ts";
 import type { Plan } from "../model/plan.ts";
+import { ConnectionShare } from "../pool/connection-share.ts";
 import { Pool } from "../pool/pool.ts";
 import type { Member } from "../pool/roster.ts";
 import { parseIp } from "../base/ip.ts";
@@ -34,13 +35,20 @@ function compilePool(config: PoolConfig, plan: Plan, previous: Generation | null
     if (row === undefined) throw new Error(`endpoint ${config.name}/${endpoint.id} has no row`);
     return { config: endpoint, row, target: targetOf(endpoint, plan.resolved[row]) };
   });
+  const row = plan.poolRows[config.name];
+  if (row === undefined) throw new Error(`pool ${config.name} has no row`);
+  const { connections } = config.circuit;
   // Addresses of names are not part of the key: they change without a new generation.
-  const key = JSON.stringify([config, members.map((member) => member.row)]);
+  const key = JSON.stringify([config, row, members.map((member) => member.row), connections && plan.workers]);
   const known = previous?.pools.get(config.name);
   if (known !== undefined && known.key === key) return known;
   const { env, columns, worker } = context;
-  const pool = new Pool(config, members, columns, worker, env.rng, env.clock);
-  return new PoolRuntime(config.name, key, pool, env.clock, env.timers);
+  const { clock, timers } = env;
+  const pool = new Pool(config, members, columns, worker, env.rng, clock, row);
+  const shared = { workers: plan.workers, columns, worker, row, clock, timers };
+  const endpoints = members.map((member) => member.row);
+  const share = connections === 0 ? null : new ConnectionShare({ ...shared, max: connections, endpoints });
+  return new PoolRuntime(config.name, key, pool, clock, timers, share);
 }
 
 function targetOf(endpoint: EndpointConfig, resolved: string | null | undefined): Target | null {

@@ -2,6 +2,7 @@
 // supervisor's messages end here as a handful of calls.
 
 import type { Env, LineSink, Target } from "../base/ports.ts";
+import type { ConnectionShare } from "../pool/connection-share.ts";
 import { Connector } from "../pool/connector.ts";
 import type { Columns } from "../stats/columns.ts";
 import { AccessLog } from "./access-log.ts";
@@ -163,6 +164,13 @@ export class DataPlane {
     for (const { pool } of previous?.pools.values() ?? []) for (const { row } of pool.members) now.set(row, null);
     for (const { pool } of generation.pools.values()) for (const { row, target } of pool.members) now.set(row, target);
     for (const [row, target] of now) this.connector.setTarget(row, target);
+    const shares = new Map<number, ConnectionShare | null>();
+    for (const { pool } of previous?.pools.values() ?? []) for (const { row } of pool.members) shares.set(row, null);
+    for (const { pool, share } of generation.pools.values()) for (const { row } of pool.members) shares.set(row, share);
+    for (const [row, share] of shares) this.connector.setShare(row, share);
+    for (const old of previous?.pools.values() ?? []) {
+      if (generation.pools.get(old.name) !== old) old.share?.stop();
+    }
   }
 
   private retireOld(): void {

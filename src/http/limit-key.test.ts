@@ -1,10 +1,11 @@
 // What limits tell clients apart by.
 
 import { expect, test } from "bun:test";
+import { addressKeyOf } from "../base/address-key.ts";
 import { parseIp } from "../base/ip.ts";
 import { keyedHashText } from "../base/keyed-hash.ts";
 import type { LimitKey } from "../model/route-config.ts";
-import { addressKeyOf, limitKeyOf } from "./limit-key.ts";
+import { limitKeyOf } from "./limit-key.ts";
 import { requestHead } from "./test-kit.ts";
 
 const seed = { k0: 0x1234567, k1: -0x7654321 };

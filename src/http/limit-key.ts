@@ -1,15 +1,11 @@
 // From a request to the keyed 64-bit hash that limits count by. Clients choose what they send, so the hash has a key
 // that they do not know: nobody can fill one set of a table, or take another's place, by choosing names.
 
+import { addressKeyOf } from "../base/address-key.ts";
 import { beginHash, feedBytes, finishHash, type Hash64, type HashSeed } from "../base/keyed-hash.ts";
-import { isMapped } from "../base/cidr-set.ts";
 import type { LimitKey } from "../model/route-config.ts";
 import type { Head } from "../wire/head.ts";
 import { findKeySpan, keySpan } from "./key-span.ts";
-
-/** Of an IPv6 address: whoever has one address has 2^64 of them. */
-const NETWORK_BYTES = 8;
-const MAPPED_BYTES = 12;
 
 /**
  * Puts the hash of the request's key into `out`; false if the request has none, and then the limit is not for it.
@@ -31,16 +27,6 @@ export function limitKeyOf(
   if (!findKeySpan(key as Exclude<LimitKey, { readonly from: "route" }>, head)) return false;
   beginHash(seed);
   feedBytes(head.bytes, keySpan.start, keySpan.end);
-  finishHash(out);
-  return true;
-}
-
-/** The hash of a client's address: of an IPv6 address its /64, of an IPv4-mapped one the IPv4 address. */
-export function addressKeyOf(address: Uint8Array | null, seed: HashSeed, out: Hash64): boolean {
-  if (address === null) return false;
-  beginHash(seed);
-  if (isMapped(address)) feedBytes(address, MAPPED_BYTES, address.length);
-  else feedBytes(address, 0, Math.min(address.length, NETWORK_BYTES));
   finishHash(out);
   return true;
 }

@@ -1,27 +1,43 @@
 // A pool as requests see it: the picker with its columns, and the queue of exchanges that wait because every endpoint
 // is full.
 
+import { type Failure, failure, FailureCause, Phase, Side } from "../base/failure.ts";
 import type { Clock } from "../base/ports.ts";
 import { TICK_MS, type TimerOwner, type TimerWheel } from "../base/timer-wheel.ts";
+import type { ConnectionShare } from "../pool/connection-share.ts";
 import type { Pool } from "../pool/pool.ts";
 import { WaitQueue } from "../pool/queue.ts";
 import type { Exchange } from "./exchange.ts";
+
+const queueFull = failure(Side.Proxy, Phase.Queue, FailureCause.Full);
 
 export class PoolRuntime implements TimerOwner {
   readonly name: string;
   readonly pool: Pool;
   /** Rows and settings in one string: two plans with equal keys share the runtime. */
   readonly key: string;
+  /** Limits the pool's connections; null = nothing does. */
+  readonly share: ConnectionShare | null;
+  /** Why wait() has last said no. */
+  refusal: Failure = queueFull;
   private readonly queue: WaitQueue<Exchange>;
   private readonly clock: Clock;
   private readonly timers: TimerWheel;
   private timer = -1; // open only while somebody waits
   private serving = false;
 
-  constructor(name: string, key: string, pool: Pool, clock: Clock, timers: TimerWheel) {
+  constructor(
+    name: string,
+    key: string,
+    pool: Pool,
+    clock: Clock,
+    timers: TimerWheel,
+    share: ConnectionShare | null = null,
+  ) {
     this.name = name;
     this.key = key;
     this.pool = pool;
+    this.share = share;
     this.queue = new WaitQueue(pool.config.queue.size);
     this.clock = clock;
     this.timers = timers;
@@ -32,9 +48,18 @@ export class PoolRuntime implements TimerOwner {
     return this.queue.length;
   }
 
-  /** Queues the exchange; false if the queue is full. */
+  /** Queues the exchange; false if the queue is full, or too many requests wait in all workers: see refusal. */
   wait(exchange: Exchange): boolean {
-    if (!this.queue.push(exchange)) return false;
+    const { circuit } = this.pool;
+    if (circuit !== null && !circuit.enterQueue()) {
+      this.refusal = circuit.refuse("pending");
+      return false;
+    }
+    if (!this.queue.push(exchange)) {
+      if (circuit !== null) circuit.leaveQueue();
+      this.refusal = queueFull;
+      return false;
+    }
     // A slot may become free in another worker, which cannot tell us: look again at every tick.
     if (this.timer < 0) this.timer = this.timers.open(this);
     this.timers.set(this.timer, this.clock.cachedMs + TICK_MS);
@@ -42,7 +67,7 @@ export class PoolRuntime implements TimerOwner {
   }
 
   leave(exchange: Exchange): void {
-    this.queue.remove(exchange);
+    if (this.queue.remove(exchange) && this.pool.circuit !== null) this.pool.circuit.leaveQueue();
   }
 
   onDeadline(_slot: number, nowMs: number): void {
@@ -67,7 +92,7 @@ export class PoolRuntime implements TimerOwner {
   /** Hands every waiting exchange to the pool that replaced this one. */
   moveWaiting(successor: PoolRuntime): void {
     for (let next = this.queue.first; next !== null; next = this.queue.first) {
-      this.queue.remove(next);
+      this.leave(next);
       next.moveTo(successor);
     }
   }

@@ -14,6 +14,8 @@ export interface Plan {
   readonly listenerRows: Readonly<Record<string, number>>;
   /** Pool name -> endpoint id -> row; stable for as long as that endpoint exists in that pool. */
   readonly endpointRows: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Pool name -> row; stable for as long as the pool exists. */
+  readonly poolRows: Readonly<Record<string, number>>;
   /** Row -> IP literal of an endpoint given by host name; null while it does not resolve. IP endpoints are absent. */
   readonly resolved: Readonly<Record<number, string | null>>;
 }

@@ -1,5 +1,6 @@
 // Opens connections to endpoints and keeps the idle ones, per row of the shared columns, last used first. One per
-// worker: it outlives configurations, so that a reload costs no kept connection. It knows nothing of pools or requests.
+// worker: it outlives configurations, so that a reload costs no kept connection. It knows nothing of requests, and of
+// pools only that the connections of some rows are limited together (connection-share.ts).
 
 import type { Clock, Net, Target } from "../base/ports.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
@@ -7,6 +8,7 @@ import { type ClientOwner, type ClientTimeouts, H1Client } from "../codec/h1-cli
 import type { UpstreamSink } from "../codec/stream.ts";
 import type { KeepAliveConfig } from "../model/config.ts";
 import { type Columns, EC } from "../stats/columns.ts";
+import type { CloseIdle, ConnectionShare } from "./connection-share.ts";
 
 /** Who counts the sockets of this process. */
 export interface SocketCount {
@@ -29,6 +31,12 @@ export class Connector implements ClientOwner {
   private readonly targets: (string | undefined)[] = [];
   private readonly places: (number | undefined)[] = [];
   private lastPlace = 0;
+  /** Rows whose connections are limited; and the connections of every row, tunnels included. */
+  private readonly shares: (ConnectionShare | undefined)[] = [];
+  private readonly opens: number[] = [];
+  /** The row for which the place of a connection has been taken; -1 = none. */
+  private reserved = -1;
+  private readonly closeSome: CloseIdle = (rows, count) => this.closeIdleOf(rows, count);
   private openCount = 0;
 
   constructor(
@@ -77,6 +85,58 @@ export class Connector implements ClientOwner {
     this.closeIdle(row);
   }
 
+  /** Says which limit the connections of a row count against, from now on; null = none. */
+  setShare(row: number, share: ConnectionShare | null): void {
+    const before = this.shares[row];
+    if (before === (share ?? undefined)) return;
+    const open = this.opens[row] ?? 0;
+    if (before !== undefined) before.remove(open);
+    this.shares[row] = share ?? undefined;
+    if (share === null) return;
+    share.closeIdle = this.closeSome;
+    share.add(open);
+    if (open > 0) share.onIdle();
+  }
+
+  /**
+   * May a request go to this row now? Yes if it has an idle connection (unless a fresh one is wanted), or if another
+   * may be opened: then its place is taken, and connect() must follow at once.
+   */
+  reserve(row: number, fresh: boolean): boolean {
+    const share = this.shares[row];
+    if (share === undefined) return true;
+    this.unreserve();
+    const head = this.heads[row];
+    if (!fresh && head !== undefined && head !== null) return true;
+    if (!share.open()) return false;
+    this.reserved = row;
+    return true;
+  }
+
+  private unreserve(): void {
+    if (this.reserved < 0) return;
+    this.shares[this.reserved]?.remove(1);
+    this.reserved = -1;
+  }
+
+  /** A connection of this row has become a tunnel's: it is still one. */
+  tunnelOpened(row: number): void {
+    this.count(row, 1);
+  }
+
+  /** The tunnel has ended: once for each tunnelOpened(). */
+  tunnelClosed(row: number): void {
+    this.count(row, -1);
+  }
+
+  private count(row: number, by: 1 | -1): void {
+    this.opens[row] = (this.opens[row] ?? 0) + by;
+    const share = this.shares[row];
+    if (share === undefined) return;
+    if (by > 0) share.add(1);
+    else share.remove(1);
+  }
+
   /** An idle connection to the endpoint, or null. */
   take(row: number, sink: UpstreamSink, timeouts: ClientTimeouts): H1Client | null {
     const client = this.heads[row];
@@ -87,7 +147,10 @@ export class Connector implements ClientOwner {
     return client;
   }
 
-  /** Begins a new connection; the sink hears onReady or onReset later. */
+  /**
+   * Begins a new connection; the sink hears onReady or onReset later. Where connections are limited reserve() comes
+   * first; it is not asked again here.
+   */
   connect(row: number, target: Target, sink: UpstreamSink, timeouts: ClientTimeouts): H1Client {
     const counters = this.countersOf(row);
     counters[EC.connects]!++;
@@ -95,6 +158,10 @@ export class Connector implements ClientOwner {
     // A request that began under an older configuration may still connect to where the row led then.
     if (this.targets[row] === keyOf(target)) client.place = this.places[row]!;
     this.openCount++;
+    if (this.reserved === row) {
+      this.reserved = -1;
+      this.opens[row] = (this.opens[row] ?? 0) + 1;
+    } else this.count(row, 1);
     if (this.sockets !== null) this.sockets.socketOpened();
     client.connection = this.net.connect(target, client);
     return client;
@@ -107,6 +174,7 @@ export class Connector implements ClientOwner {
     if (
       !client.isReusable ||
       client.place !== this.places[row] ||
+      this.shares[row]?.mustShrink === true ||
       (this.sockets !== null && this.sockets.isShort) ||
       counters[EC.idle]! >= keepAlive.connections ||
       (keepAlive.requests !== 0 && client.requests >= keepAlive.requests)
@@ -121,6 +189,21 @@ export class Connector implements ClientOwner {
     if (head !== null) head.idlePrevious = client;
     this.heads[row] = client;
     counters[EC.idle]!++;
+    this.shares[row]?.onIdle();
+  }
+
+  /** Closes up to count idle connections of these rows, and says how many those were. */
+  private closeIdleOf(rows: ArrayLike<number>, count: number): number {
+    let closed = 0;
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      for (let client = this.heads[row] ?? null; client !== null && closed < count; client = this.heads[row] ?? null) {
+        client.close();
+        closed++;
+      }
+      if (closed === count) break;
+    }
+    return closed;
   }
 
   private closeIdle(row: number): void {
@@ -137,6 +220,7 @@ export class Connector implements ClientOwner {
 
   onGone(client: H1Client): void {
     this.openCount--;
+    this.count(client.member, -1);
     if (this.sockets !== null) this.sockets.socketClosed();
     if (client.isLinked) this.unlink(client);
   }

@@ -41,6 +41,7 @@ export interface SampleRequest {
   readonly method?: string;
   /** Latin-1. */
   readonly target?: string;
+  /** "" = none; only HTTP/1.0 may do without. */
   readonly host?: string;
   /** Name and value each. */
   readonly fields?: readonly (readonly [string, string])[];
@@ -49,11 +50,8 @@ export interface SampleRequest {
 /** The parsed head of a request; throws if the parser refuses it. */
 export function headOf(request: SampleRequest): Head {
   const { method = "GET", target = "/", host = "app.example.com", fields = [] } = request;
-  const lines = [
-    `${method} ${target} HTTP/1.1`,
-    `Host: ${host}`,
-    ...fields.map(([name, value]) => `${name}: ${value}`),
-  ];
+  const first = host === "" ? [`${method} ${target} HTTP/1.0`] : [`${method} ${target} HTTP/1.1`, `Host: ${host}`];
+  const lines = [...first, ...fields.map(([name, value]) => `${name}: ${value}`)];
   const bytes = latin1(`${lines.join("\r\n")}\r\n\r\n`);
   const head = new Head(100);
   const after = parseRequest(bytes, 0, bytes.length, head, 65_536, 100);

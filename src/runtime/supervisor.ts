@@ -2,7 +2,7 @@
 // checks and name resolution once for all workers; keeps the operator's run-time settings. It moves no traffic, and
 // traffic goes on without it for as long as it is silent.
 
-import { endpointRowsMax, firstLookupMs, listenersMax } from "../base/limits.ts";
+import { endpointRowsMax, firstLookupMs, listenersMax, poolsMax } from "../base/limits.ts";
 import { LogLevel, type Env } from "../base/ports.ts";
 import { Monitor } from "../health/monitor.ts";
 import type { AdminConfig, Config, EndpointConfig, PoolConfig } from "../model/config.ts";
@@ -11,7 +11,8 @@ import { hasErrors, type Diagnostic } from "../model/diagnostic.ts";
 import type { Plan } from "../model/plan.ts";
 import { bumpEpoch, Health, type Columns } from "../stats/columns.ts";
 import { adminOf } from "../stats/words.ts";
-import { clearEndpointRow, clearListenerRow, settleDeadWorker } from "./counters.ts";
+import { clearEndpointRow, clearListenerRow, clearPoolRow, settleDeadWorker } from "./counters.ts";
+import { Ejections } from "./ejections.ts";
 import { endpointKey, endpointKeys, nameWishes, nestRows, resolvedOf, subjectsOf } from "./endpoints.ts";
 import type { Host } from "./host.ts";
 import { Journal } from "./journal.ts";
@@ -78,6 +79,7 @@ interface Candidate {
   readonly workers: number;
   readonly endpointRows: RowProposal;
   readonly listenerRows: RowProposal;
+  readonly poolRows: RowProposal;
   readonly sockets: SocketProposal;
   readonly log: LogFile | null;
   readonly admin: AdminServer | null;
@@ -99,6 +101,8 @@ export class Supervisor {
   private readonly options: SupervisorOptions;
   private readonly endpointRows = new RowTable(endpointRowsMax);
   private readonly listenerRows = new RowTable(listenersMax);
+  private readonly poolRows = new RowTable(poolsMax);
+  private readonly ejections: Ejections;
   private readonly overrides = new Overrides();
   private readonly resolver: Resolver;
   private current: Plan | null = null;
@@ -121,6 +125,7 @@ export class Supervisor {
       const level = to === "down" ? LogLevel.Warn : LogLevel.Info;
       this.journal.remember(level, "health changed", { pool, endpoint: id, from, to, reason });
     });
+    this.ejections = new Ejections(clock, timers, columns, this.journal);
     this.resolver = new Resolver({
       clock,
       timers,
@@ -134,7 +139,10 @@ export class Supervisor {
       host,
       journal: this.journal,
       columns,
-      onExit: (worker) => settleDeadWorker(columns, worker, this.endpointRows.live(), this.listenerRows.live()),
+      onExit: (worker) => {
+        const { endpointRows, listenerRows, poolRows } = this;
+        settleDeadWorker(columns, worker, endpointRows.live(), listenerRows.live(), poolRows.live());
+      },
       onRetired: () => this.retire(),
     });
   }
@@ -281,6 +289,7 @@ export class Supervisor {
   private finish(): void {
     this.state = "stopped";
     this.monitor.stop();
+    this.ejections.stop();
     this.resolver.stop();
     this.admin?.stop();
     this.admin = null;
@@ -344,6 +353,8 @@ export class Supervisor {
     const workers = config.workers === 0 ? this.options.cpuCount : config.workers;
     const endpointRows = this.endpointRows.propose(endpointKeys(config));
     const listenerRows = this.listenerRows.propose(config.listeners.map(({ name }) => name));
+    const poolRows = this.poolRows.propose(config.pools.map(({ name }) => name));
+    if (poolRows === null) throw new Error(`more than ${poolsMax} pools, those still draining included`);
     if (endpointRows === null) throw new Error(`more than ${endpointRowsMax} endpoints, those still draining included`);
     if (listenerRows === null) throw new Error(`more than ${listenersMax} listeners, those still draining included`);
     this.resolver.ensure(nameWishes(config));
@@ -354,15 +365,17 @@ export class Supervisor {
       log = this.openLog(config);
       const admin = this.openAdmin(config.admin);
       this.clearRows(config, endpointRows, listenerRows);
+      for (const row of poolRows.fresh) clearPoolRow(this.columns, this.workersEver, row);
       const plan: Plan = {
         generation: (this.current?.generation ?? 0) + 1,
         config,
         workers,
         listenerRows: Object.fromEntries(listenerRows.rows),
         endpointRows: nestRows(config, endpointRows.rows),
+        poolRows: Object.fromEntries(poolRows.rows),
         resolved: resolvedOf(config, endpointRows.rows, (wish) => this.resolver.addressOf(wish)),
       };
-      return { plan, workers, endpointRows, listenerRows, sockets, log, admin };
+      return { plan, workers, endpointRows, listenerRows, poolRows, sockets, log, admin };
     } catch (error) {
       if (log !== null && log !== this.log) this.options.host.close(log.fd);
       this.sockets.rollback(sockets);
@@ -392,6 +405,7 @@ export class Supervisor {
     this.current = plan;
     this.endpointRows.commit(candidate.endpointRows, before.generation);
     this.listenerRows.commit(candidate.listenerRows, before.generation);
+    this.poolRows.commit(candidate.poolRows, before.generation);
     const closeSockets = this.sockets.commit(candidate.sockets);
     this.workersEver = Math.max(this.workersEver, candidate.workers);
     this.options.log.level = logLevelOf(plan.config.logLevel);
@@ -401,6 +415,7 @@ export class Supervisor {
     bumpEpoch(this.columns);
     this.resolver.reconcile(nameWishes(plan.config));
     this.monitor.reconcile(subjectsOf(plan));
+    this.ejections.reconcile(plan, this.workersEver);
     this.admin = candidate.admin;
     this.admin?.setToken(plan.config.admin?.token ?? null);
     this.log = candidate.log;
@@ -472,6 +487,7 @@ export class Supervisor {
     const oldest = this.workforce.oldestGeneration;
     this.endpointRows.retire(oldest);
     this.listenerRows.retire(oldest);
+    this.poolRows.retire(oldest);
   }
 
   private report(diagnostics: readonly Diagnostic[]): void {

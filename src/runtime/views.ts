@@ -4,11 +4,13 @@ import { VERSION } from "../base/version.ts";
 import { formatBind } from "../config/address.ts";
 import type { LastCheck, Transition } from "../health/monitor.ts";
 import type { PoolConfig } from "../model/config.ts";
+import { outlierOf } from "../pool/outlier.ts";
 import { passiveOf, Roster, type Member } from "../pool/roster.ts";
-import { EC, LC, listenerCounters, WC, type ListenerCounter } from "../stats/columns.ts";
+import { EC, LC, listenerCounters, PC, WC, type ListenerCounter } from "../stats/columns.ts";
 import { quantileUs } from "../stats/histogram.ts";
 import { adminWord, healthWord, type AdminWord, type HealthWord } from "../stats/words.ts";
-import { sumEndpoint, sumHistogram, sumListener } from "./counters.ts";
+import { sumEndpoint, sumHistogram, sumListener, sumPool } from "./counters.ts";
+import { ejectionReason } from "./ejections.ts";
 import { formatEndpointAddress, isNamed } from "./endpoints.ts";
 import type { JournalEvent } from "./journal.ts";
 import type { ReloadResult, Supervisor, SupervisorState } from "./supervisor.ts";
@@ -36,6 +38,9 @@ export interface EndpointView {
   readonly requests: number;
   readonly failures: number;
   readonly retries: number;
+  /** Left out as an outlier now, and how often it has been. */
+  readonly ejected: boolean;
+  readonly ejections: number;
   /** Until the response head, in milliseconds; null before the first answer. */
   readonly latencyMs: { readonly p50: number; readonly p99: number } | null;
   readonly lastCheck: LastCheck | null;
@@ -43,12 +48,23 @@ export interface EndpointView {
   readonly transitions: readonly Transition[];
 }
 
+/** What a circuit limit is, and what there is of it now; null = no limit. */
+export type CircuitView = { readonly max: number; readonly now: number; readonly refused: number } | null;
+
 export interface PoolView {
   readonly name: string;
   readonly balance: string;
   readonly noneHealthy: "fail" | "all";
   /** How many endpoints take new requests. */
   readonly usable: number;
+  /** Requests that were sent once more, and that the retry budget refused to send once more. */
+  readonly repeats: number;
+  readonly retriesRefused: number;
+  readonly circuit: {
+    readonly connections: CircuitView;
+    readonly pending: CircuitView;
+    readonly requests: CircuitView;
+  };
   readonly endpoints: readonly EndpointView[];
 }
 
@@ -118,15 +134,37 @@ export function poolView(supervisor: Supervisor, pool: PoolConfig, nowMs: number
   });
   const roster = new Roster(pool, members, supervisor.columns);
   roster.update(nowMs);
+  const row = plan.poolRows[pool.name]!;
+  const counters = sumPool(supervisor.columns, supervisor.workersEver, row);
   return {
     name: pool.name,
     balance: pool.balance.by,
     noneHealthy: pool.noneHealthy,
     usable: roster.usableCount,
+    repeats: counters[PC.repeats]!,
+    retriesRefused: counters[PC.retriesRefused]!,
+    circuit: circuitView(supervisor, pool, row, counters),
     endpoints: members.map((member, i) => {
       const usable = roster.primaries.usable[i] === 1 || roster.backups.usable[i] === 1;
       return endpointView(supervisor, pool, member, usable, nowMs);
     }),
+  };
+}
+
+function circuitView(
+  supervisor: Supervisor,
+  { circuit }: PoolConfig,
+  row: number,
+  counters: Float64Array,
+): PoolView["circuit"] {
+  const { poolConnections, poolPending, poolRequests } = supervisor.columns;
+  const view = (max: number, counts: Int32Array, refused: number): CircuitView => {
+    return max === 0 ? null : { max, now: Math.max(0, Atomics.load(counts, row)), refused };
+  };
+  return {
+    connections: view(circuit.connections, poolConnections, counters[PC.circuitConnections]!),
+    pending: view(circuit.pending, poolPending, counters[PC.circuitPending]!),
+    requests: view(circuit.requests, poolRequests, counters[PC.circuitRequests]!),
   };
 }
 
@@ -160,6 +198,8 @@ function endpointView(
     requests: counters[EC.requests]!,
     failures: counters[EC.failures]!,
     retries: counters[EC.retries]!,
+    ejected: outlierOf(pool, pool.endpoints.length) !== null && nowMs < columns.ejectedUntilMs[row]!,
+    ejections: Atomics.load(columns.ejections, row),
     latencyMs: p99 === 0 ? null : { p50: rounded(p50 / 1000), p99: rounded(p99 / 1000) },
     lastCheck: check?.lastCheck ?? null,
     transitionCount: check?.transitionCount ?? 0,
@@ -179,6 +219,11 @@ function whyUnusable(supervisor: Supervisor, pool: PoolConfig, member: Member, n
   const report = monitor.report(pool.name, member.config.id);
   if (health === "down") return report?.lastCheck?.reason || report?.transitions.at(-1)?.reason || "down";
   if (health === "unknown" && pool.health?.initial === "wait") return "not checked yet";
+  const outlier = outlierOf(pool, pool.endpoints.length);
+  const ejectedMs = columns.ejectedUntilMs[row]! - nowMs;
+  if (outlier !== null && ejectedMs > 0) {
+    return `ejected: ${ejectionReason(columns, row, outlier)}, for another ${Math.ceil(ejectedMs / 1000)}s`;
+  }
   const heldMs = passiveOf(pool, pool.endpoints.length) === null ? 0 : columns.heldUntilMs[row]! - nowMs;
   return heldMs > 0 ? `failed too often, for another ${Math.ceil(heldMs / 1000)}s` : "not in use";
 }

@@ -87,7 +87,8 @@ function plan(generation: number, more: Partial<Config> = {}): Plan {
     "listeners: { web: { bind: 127.0.0.1:80, forward: p } }\npools: { p: { endpoints: [127.0.0.1:81] } }\n",
     "t",
   );
-  return { generation, workers: 1, config: { ...config!, ...more }, listenerRows: {}, endpointRows: {}, resolved: {} };
+  const rows = { listenerRows: {}, endpointRows: {}, poolRows: {} };
+  return { generation, workers: 1, config: { ...config!, ...more }, ...rows, resolved: {} };
 }
 
 function prepare(

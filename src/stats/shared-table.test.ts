@@ -103,6 +103,20 @@ test("as many keys as it is made for find room, all but a few", () => {
   expect(table.evicted).toBe(keys - table.count());
 });
 
+test("every entry in use is visited once, with its hash", () => {
+  const table = newTable({ keys: 500, values: 1 });
+  const kept = new Map<number, number>();
+  for (let key = 0; key < 300; key++) table.claim(Math.imul(key, 0x9e3779b9), key, 0);
+  table.remove(table.find(Math.imul(7, 0x9e3779b9), 7), Math.imul(7, 0x9e3779b9), 7);
+  table.each((slot, a, b) => {
+    expect(slot).toBe(table.find(a, b));
+    kept.set(b, a);
+  });
+  expect(kept.size).toBe(299);
+  expect(kept.get(0)).toBe(1); // a word that is 0 means an empty place
+  expect(kept.get(5)).toBe(Math.imul(5, 0x9e3779b9));
+});
+
 test("the stamp of another process that is a little ahead is young, not old", () => {
   const table = newTable(single);
   for (let key = 1; key <= 8; key++) table.claim(key, key, key === 3 ? 2000 : 1000);

@@ -35,6 +35,12 @@ test.each([
   ["e", null],
 ])("cookie %s is %p", (name, value) => expect(text(findCookie(head, name, found))).toBe(value));
 
+test("further cookies of a name are found behind the one before, also in another field", () => {
+  expect(text(findCookie(head, "a", found))).toBe("1");
+  expect(text(findCookie(head, "a", found, found.end))).toBe("4");
+  expect(text(findCookie(head, "a", found, found.end))).toBeNull();
+});
+
 test.each([
   ["x", "1"],
   ["y", ""],

@@ -215,6 +215,7 @@ export class Layout {
       workers: this.weather.workers,
       listenerRows: { web: 0, side: 1 },
       endpointRows,
+      poolRows: { main: 0, other: 1 },
       resolved: this.resolved(),
     };
   }

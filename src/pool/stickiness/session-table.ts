@@ -16,7 +16,7 @@ const touchMs = 1000;
 export class SessionTable {
   /** For the hashes of the keys. */
   readonly seed: HashSeed;
-  /** What the last successful find() found. */
+  /** What the last successful lookUp() found. */
   readonly id: Hash64 = { a: 0, b: 0 };
   private readonly table: SharedTable;
   private readonly ttlMs: number;
@@ -29,7 +29,7 @@ export class SessionTable {
   }
 
   /** Looks a key up, which is a use of it. True: this.id has the endpoint's hash. */
-  find(key: Hash64, nowMs: number): boolean {
+  lookUp(key: Hash64, nowMs: number): boolean {
     const { table, id } = this;
     const slot = table.find(key.a, key.b);
     if (slot < 0) return false;
@@ -37,8 +37,8 @@ export class SessionTable {
     if (this.ttlMs !== 0 && ageMs > this.ttlMs) return false;
     const a = table.load(slot, 0);
     const b = table.load(slot, 1);
-    if ((a | b) === 0) return false; // just being written
-    // The key is mixed in: were the slot given to another key meanwhile, the hash would be nobody's.
+    if ((a | b) === 0 || !table.holds(slot, key.a, key.b)) return false; // just being written
+    // The key is mixed in: what a late writer left in a slot that is another key's by now is nobody's hash.
     id.a = a ^ key.a;
     id.b = b ^ key.b;
     if (ageMs >= touchMs) table.touch(slot, nowMs);

@@ -36,8 +36,8 @@ export class StickyMark {
 export interface Stickiness {
   /** True if recall() reads the client's address. */
   readonly wantsAddress: boolean;
-  /** Fills the mark from a request's head; returns the preferred index, or -1. address: as text. */
-  recall(mark: StickyMark, head: Head, address: string): number;
+  /** Fills the mark from a request; returns the preferred index, or -1. address: 4 or 16 bytes, null = it has none. */
+  recall(mark: StickyMark, head: Head, address: Uint8Array | null): number;
   /** The endpoint that was acquired for the request. */
   chosen(mark: StickyMark, index: number, keeps: boolean): void;
   /**

@@ -1,7 +1,8 @@
 // Stickiness by something the client shows anyway, remembered in a table that all workers share: its address, or the
 // application's own session cookie.
 
-import { keyedHashBytes, keyedHashText, type Hash64 } from "../../base/keyed-hash.ts";
+import { addressKeyOf } from "../../base/address-key.ts";
+import { keyedHashBytes, type Hash64 } from "../../base/keyed-hash.ts";
 import { cookiesTriedMax } from "../../base/limits.ts";
 import type { Clock } from "../../base/ports.ts";
 import {
@@ -40,7 +41,7 @@ class KeyedSessions {
   /** Looks the mark's key up. */
   look(mark: StickyMark): void {
     mark.hasKey = true;
-    mark.isKnown = this.sessions.find(mark.key, this.clock.cachedMs);
+    mark.isKnown = this.sessions.lookUp(mark.key, this.clock.cachedMs);
     if (mark.isKnown) mark.preferred = this.ids.find(this.sessions.id.a, this.sessions.id.b);
   }
 
@@ -61,11 +62,9 @@ export class SourceStickiness implements Stickiness {
   }
 
   /** Clients on unix sockets have no address, and no session. */
-  recall(mark: StickyMark, _head: Head, address: string): number {
+  recall(mark: StickyMark, _head: Head, address: Uint8Array | null): number {
     mark.reset();
-    if (address === "" || address.startsWith("unix:")) return -1;
-    keyedHashText(this.keyed.sessions.seed, address, mark.key);
-    this.keyed.look(mark);
+    if (addressKeyOf(address, this.keyed.sessions.seed, mark.key)) this.keyed.look(mark);
     return mark.preferred;
   }
 
