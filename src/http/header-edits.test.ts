@@ -1,18 +1,14 @@
 // What a route may do to the fields of a message, and that it can never touch what frames it.
 
 import { describe, expect, test } from "bun:test";
-import { latin1Text, Scratch } from "../base/bytes.ts";
+import { Scratch } from "../base/bytes.ts";
 import type { Rng } from "../base/ports.ts";
 import { seededRng } from "../base/seeded-rng.ts";
 import type { HeaderEdits } from "../model/route-config.ts";
-import { parseResponse } from "../wire/h1/parse.ts";
-import { latin1 } from "../wire/h1/tables.ts";
 import { seeRequest, seeResponse } from "../wire/h1/test-kit.ts";
-import { ConnectionSays, writeResponseHead } from "../wire/h1/write.ts";
-import { Head, Method } from "../wire/head.ts";
 import { compileEdits, fixedFields } from "./header-edits.ts";
 import { factsOf, wildText, wildValue } from "./test-facts.ts";
-import { requestHead, sentHead } from "./test-kit.ts";
+import { requestHead, responseHead, sentHead, sentResponse } from "./test-kit.ts";
 
 const lines = (map: Readonly<Record<string, string>>): { name: string; value: string }[] =>
   Object.entries(map).map(([name, value]) => ({ name, value }));
@@ -39,22 +35,13 @@ function edited(text: string, config: HeaderEdits, ours = ""): string {
   return sentHead(head, added);
 }
 
-function response(text: string, method: Method = Method.Get): Head {
-  const bytes = latin1(`${text.replaceAll("\n", "\r\n")}\r\n\r\n`);
-  const head = new Head(100);
-  if (parseResponse(bytes, 0, bytes.length, head, method, 65536, 100) !== bytes.length) throw new Error(text);
-  return head;
-}
-
 function editedResponse(text: string, config: HeaderEdits, ours = ""): string {
-  const head = response(text);
+  const head = responseHead(text);
   const added = scratch(ours);
   const compiled = compileEdits(config, "response")!;
   expect(compiled.needsFacts).toBe(false);
   compiled.apply(head, added, null);
-  const out = new Scratch(1);
-  writeResponseHead(out, head, added, head.bodyLength < 0, ConnectionSays.Nothing);
-  return latin1Text(out.bytes, 0, out.length).replaceAll("\r\n", "\n");
+  return sentResponse(head, added);
 }
 
 describe("requests", () => {
@@ -179,12 +166,10 @@ test("no edit and no value changes what frames a message, or adds a line of its 
     if (after.fields.some((field) => field.name === "Injected" || field.name.startsWith("Set-")))
       throw new Error(where);
     const other = ["HTTP/1.1 200 OK", ...fields].join("\n");
-    const answer = response(other);
+    const answer = responseHead(other);
     const more = scratch("");
     compileEdits(config, "response")?.apply(answer, more, facts);
-    const out = new Scratch(1);
-    writeResponseHead(out, answer, more, answer.bodyLength < 0, ConnectionSays.Nothing);
-    const seen = seeResponse(out.bytes.slice(0, out.length));
+    const seen = seeResponse(sentResponse(answer, more).replaceAll("\n", "\r\n"));
     if (seen.verdict !== "ok" || (answer.bodyLength >= 0 && seen.bodyLength !== answer.bodyLength))
       throw new Error(where);
     if (seen.fields.some((field) => field.name === "Injected")) throw new Error(where);

@@ -4,11 +4,11 @@ import { latin1Text, type Scratch } from "../base/bytes.ts";
 import type { Failure } from "../base/failure.ts";
 import { type Connection, type ConnectionEvents, NOTHING_MOVED, RECEIVE_MAX } from "../base/ports.ts";
 import { type Detached, Flow, type HttpStreamSink, type ServerStream } from "../codec/stream.ts";
-import { parseRequest } from "../wire/h1/parse.ts";
+import { parseRequest, parseResponse } from "../wire/h1/parse.ts";
 import { latin1 } from "../wire/h1/tables.ts";
 import { writeRequestHead, writeResponseHead } from "../wire/h1/write.ts";
 import { Scratch as Buffer } from "../base/bytes.ts";
-import { Head } from "../wire/head.ts";
+import { BODY_CHUNKED, Head, Method } from "../wire/head.ts";
 
 /** Parses a request head given with \n line ends; throws if it is refused. */
 export function requestHead(text: string): Head {
@@ -23,6 +23,22 @@ export function requestHead(text: string): Head {
 export function sentHead(head: Head, added: Scratch): string {
   const out = new Buffer(1024);
   writeRequestHead(out, head, added, 0);
+  return latin1Text(out.bytes, 0, out.length).replaceAll("\r\n", "\n");
+}
+
+/** Parses a response head given with \n line ends; throws if it is refused. */
+export function responseHead(text: string, method: Method = Method.Get): Head {
+  const bytes = latin1(`${text.replaceAll("\n", "\r\n")}\r\n\r\n`);
+  const head = new Head(100);
+  const after = parseResponse(bytes, 0, bytes.length, head, method, 65536, 100);
+  if (after !== bytes.length) throw new Error(`head refused or not whole: ${after}`);
+  return head;
+}
+
+/** The response head as it would be sent to a client, as text with \n line ends. */
+export function sentResponse(head: Head, added: Scratch): string {
+  const out = new Buffer(1024);
+  writeResponseHead(out, head, added, head.bodyLength === BODY_CHUNKED, 0);
   return latin1Text(out.bytes, 0, out.length).replaceAll("\r\n", "\n");
 }
 
