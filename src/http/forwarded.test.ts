@@ -3,18 +3,26 @@
 import { describe, expect, test } from "bun:test";
 import { Scratch } from "../base/bytes.ts";
 import { parseCidr } from "../base/ip.ts";
-import { addForwarded, clientAddress, requestIdText, sentRequestId } from "./forwarded.ts";
+import {
+  addForwarded,
+  clientAddress,
+  clientScheme,
+  type ForwardedMode,
+  requestIdText,
+  sentRequestId,
+} from "./forwarded.ts";
 import { RecordingStream, requestHead, sentHead } from "./test-kit.ts";
 
 const id = Uint32Array.of(0x01234567, 0x89abcdef, 0, 0xffffffff);
 const idText = "0123456789abcdef00000000ffffffff";
+const ownId = `X-Request-Id: ${idText}`;
 const nobody = { scheme: "http", trustedProxies: [] } as const;
 const tens = { scheme: "http", trustedProxies: [parseCidr("10.0.0.0/8")!] } as const;
 
-function forward(text: string, peer: string, facts: typeof nobody | typeof tens): string {
+function forward(text: string, peer: string, facts: typeof nobody | typeof tens, mode?: ForwardedMode): string {
   const head = requestHead(text);
   const added = new Scratch(64);
-  addForwarded(added, new RecordingStream(peer), head, facts, id);
+  addForwarded(added, new RecordingStream(peer), head, facts, id, mode);
   return sentHead(head, added);
 }
 
@@ -22,7 +30,8 @@ describe("forwarded fields", () => {
   test("a plain request gets them all behind its own fields", () => {
     expect(forward("GET /a HTTP/1.1\nHost: h.example\nAccept: */*", "192.0.2.9", nobody)).toBe(
       `GET /a HTTP/1.1\nHost: h.example\nAccept: */*\nX-Forwarded-For: 192.0.2.9\nX-Real-IP: 192.0.2.9\n` +
-        `X-Forwarded-Proto: http\nX-Forwarded-Port: 8080\nX-Forwarded-Host: h.example\nX-Request-Id: ${idText}\n\n`,
+        `X-Forwarded-Proto: http\nX-Forwarded-Port: 8080\nX-Forwarded-Host: h.example\n` +
+        `traceparent: 00-${idText}-3d9fb56f4da77f7e-01\nX-Request-Id: ${idText}\n\n`,
     );
   });
 
@@ -60,22 +69,22 @@ describe("forwarded fields", () => {
   });
 
   test("a well-formed request id is kept, another replaced, a second one dropped", () => {
-    expect(forward("GET / HTTP/1.1\nHost: h\nX-Request-Id: abc-123", "192.0.2.9", nobody)).not.toContain(idText);
+    expect(forward("GET / HTTP/1.1\nHost: h\nX-Request-Id: abc-123", "192.0.2.9", nobody)).not.toContain(ownId);
     const bad = forward("GET / HTTP/1.1\nHost: h\nX-Request-Id: a b", "192.0.2.9", nobody);
-    expect(bad).toContain(`X-Request-Id: ${idText}`);
+    expect(bad).toContain(ownId);
     expect(bad).not.toContain("a b");
     const two = forward("GET / HTTP/1.1\nHost: h\nX-Request-Id: one\nX-Request-Id: two", "192.0.2.9", nobody);
     expect(two).toContain("one");
     expect(two).not.toContain("two");
-    expect(forward(`GET / HTTP/1.1\nHost: h\nX-Request-Id: ${"a".repeat(129)}`, "1.2.3.4", nobody)).toContain(idText);
+    expect(forward(`GET / HTTP/1.1\nHost: h\nX-Request-Id: ${"a".repeat(129)}`, "1.2.3.4", nobody)).toContain(ownId);
     expect(forward(`GET / HTTP/1.1\nHost: h\nX-Request-Id: ${"a".repeat(128)}`, "1.2.3.4", nobody)).not.toContain(
-      idText,
+      ownId,
     );
   });
 
   test("a request id that Connection names as hop-by-hop is replaced", () => {
     const sent = forward("GET / HTTP/1.1\nHost: h\nX-Request-Id: mine\nConnection: X-Request-Id", "192.0.2.9", nobody);
-    expect(sent).toContain(idText);
+    expect(sent).toContain(ownId);
     expect(sent).not.toContain("mine");
   });
 
@@ -102,6 +111,48 @@ describe("forwarded fields", () => {
   test("HTTP/1.0 without Host gets no X-Forwarded-Host", () => {
     expect(forward("GET / HTTP/1.0", "192.0.2.9", nobody)).not.toContain("X-Forwarded-Host");
   });
+});
+
+describe("modes", () => {
+  const claims =
+    "X-Forwarded-For: 1.1.1.1\nx-forwarded-for: 2.2.2.2\nX-Forwarded-Proto: a\nX-FORWARDED-PROTO: b\nX-Real-IP: 3\n" +
+    "X-Forwarded-Prefix: /p\nForwarded: for=4";
+  const request =
+    `GET / HTTP/1.1\nHost: h\n${claims}\nX_Forwarded_For: 6\nX_Forwarded_Ssl: on\n` +
+    "X-Request-Id: mine\nX-Forward: f";
+  const trace = `traceparent: 00-${idText}-3d9fb56f4da77f7e-01`;
+
+  test.each(["10.2.2.2", "192.0.2.9"])("preserve passes on what came, from %s, and adds nothing", (peer) => {
+    expect(forward(request, peer, tens, "preserve")).toBe(
+      `GET / HTTP/1.1\nHost: h\n${claims}\nX_Forwarded_Ssl: on\nX-Request-Id: mine\nX-Forward: f\n${trace}\n\n`,
+    );
+    expect(forward("GET / HTTP/1.1\nHost: h", peer, tens, "preserve")).toBe(
+      `GET / HTTP/1.1\nHost: h\n${trace}\n${ownId}\n\n`,
+    );
+  });
+  test.each(["10.2.2.2", "192.0.2.9"])("remove lets nothing of it through, from %s, and adds nothing", (peer) => {
+    expect(forward(request, peer, tens, "remove")).toBe(
+      `GET / HTTP/1.1\nHost: h\nX-Request-Id: mine\nX-Forward: f\n${trace}\n\n`,
+    );
+  });
+  test("append is what there is without a mode", () => {
+    for (const peer of ["10.2.2.2", "192.0.2.9"]) {
+      expect(forward(request, peer, tens, "append")).toBe(forward(request, peer, tens));
+    }
+  });
+});
+
+test("the client's scheme is ours, or what a trusted proxy says of it", () => {
+  const scheme = (claim: string, peer: string): string =>
+    clientScheme(new RecordingStream(peer), requestHead(`GET / HTTP/1.1\nHost: h${claim}`), tens);
+  expect(scheme("\nX-Forwarded-Proto: HTTPS", "10.0.0.1")).toBe("https");
+  expect(scheme("\nX-Forwarded-Proto: https", "192.0.2.1")).toBe("http");
+  expect(scheme("\nX-Forwarded-Proto: ftp", "10.0.0.1")).toBe("http");
+  expect(scheme("", "10.0.0.1")).toBe("http");
+  const secure = { scheme: "https", trustedProxies: tens.trustedProxies } as const;
+  const plain = requestHead("GET / HTTP/1.1\nHost: h\nX-Forwarded-Proto: http");
+  expect(clientScheme(new RecordingStream("10.0.0.1"), plain, secure)).toBe("http");
+  expect(clientScheme(new RecordingStream("192.0.2.1"), plain, secure)).toBe("https");
 });
 
 describe("client address", () => {

@@ -1,21 +1,29 @@
 // The fields that tell an endpoint about the client: X-Forwarded-*, X-Real-IP, X-Request-Id. What a client claims about
-// itself is believed only from trusted proxies; everybody else's claims are dropped, Forwarded (RFC 7239) with them.
+// itself is believed only from trusted proxies; everybody else's claims are dropped, Forwarded (RFC 7239) with them,
+// unless the listener is to pass them on as they are, or none at all.
 
 import { Scratch, latin1Text } from "../base/bytes.ts";
 import { cidrContains, parseIp, type Cidr } from "../base/ip.ts";
 import type { ServerStream } from "../codec/stream.ts";
+import type { ListenerConfig } from "../model/config.ts";
 import {
+  dropFields,
   FIELD_DROPPED,
   FIELD_HOP,
   FIELD_ID,
+  FIELD_NAME,
+  FIELD_NAME_END,
   FIELD_NAME_MASK,
   FIELD_VALUE,
   FIELD_VALUE_END,
   FIELD_WIDTH,
+  findField,
   type Head,
   Name,
 } from "../wire/head.ts";
-import { kind, latin1, TCHAR } from "../wire/h1/tables.ts";
+import { kind, latin1, lower, TCHAR } from "../wire/h1/tables.ts";
+import { isNamed } from "../wire/lookup.ts";
+import { addTraceContext, putHexWords } from "./trace-context.ts";
 
 const forName = latin1("X-Forwarded-For: ");
 const protoName = latin1("X-Forwarded-Proto: ");
@@ -24,7 +32,9 @@ const portName = latin1("X-Forwarded-Port: ");
 const realIpName = latin1("X-Real-IP: ");
 const requestIdName = latin1("X-Request-Id: ");
 const crlf = latin1("\r\n");
-const hexDigits = latin1("0123456789abcdef");
+const forwardedPrefix = latin1("x-forwarded-");
+const DASH = 45;
+const UNDERSCORE = 95;
 const requestIdBytesMax = 128;
 
 /**
@@ -33,13 +43,14 @@ const requestIdBytesMax = 128;
  */
 const found = new Int32Array(32);
 
-function noteFields(head: Head): void {
+/** first = the first of the names that are replaced. */
+function noteFields(head: Head, first: Name): void {
   const fields = head.fields;
   found.fill(-1, Name.XForwardedFor, Name.XRequestId + 1);
   for (let i = 0, at = FIELD_ID; i < head.fieldCount; i++, at += FIELD_WIDTH) {
     const name = fields[at]! & FIELD_NAME_MASK;
     if (name === Name.Lookalike) fields[at]! |= FIELD_DROPPED;
-    else if (name >= Name.XForwardedFor && name <= Name.XRequestId) {
+    else if (name >= first && name <= Name.XRequestId) {
       if (name !== Name.XForwardedFor && (fields[at]! & FIELD_HOP) !== 0) continue;
       if (found[name] === -1) found[name] = i;
       else if (name !== Name.XForwardedFor) fields[at]! |= FIELD_DROPPED; // a second one can only confuse
@@ -49,12 +60,6 @@ function noteFields(head: Head): void {
 
 function drop(head: Head, index: number): void {
   if (index >= 0) head.fields[index * FIELD_WIDTH + FIELD_ID]! |= FIELD_DROPPED;
-}
-
-function dropAll(head: Head, name: Name): void {
-  for (let i = 0, at = FIELD_ID; i < head.fieldCount; i++, at += FIELD_WIDTH) {
-    if ((head.fields[at]! & FIELD_NAME_MASK) === name) head.fields[at]! |= FIELD_DROPPED;
-  }
 }
 
 /** A request id that may be passed on: 1 to 128 token characters. */
@@ -125,9 +130,25 @@ export function clientAddress(client: ServerStream, head: Head, facts: Forwarded
   return address;
 }
 
+/** The scheme the client used: ours, or what a trusted proxy says in X-Forwarded-Proto. */
+export function clientScheme(client: ServerStream, head: Head, facts: ForwardedFacts): "http" | "https" {
+  if (facts.trustedProxies.length === 0) return facts.scheme;
+  const index = findField(head, Name.XForwardedProto);
+  if (index < 0 || !isTrusted(facts, client.connection.remoteAddress)) return facts.scheme;
+  const at = index * FIELD_WIDTH;
+  const start = head.fields[at + FIELD_VALUE]!;
+  const end = head.fields[at + FIELD_VALUE_END]!;
+  if (isNamed(head.bytes, start, end, "https")) return "https";
+  return isNamed(head.bytes, start, end, "http") ? "http" : facts.scheme;
+}
+
+/** What becomes of X-Forwarded-*, X-Real-IP and Forwarded: see ListenerConfig. */
+export type ForwardedMode = ListenerConfig["forwarded"];
+
 /**
  * Appends the forwarded fields to `added` and marks the client's own ones that they replace. id = the words of the
- * request id to use if the client brought none; returns true if it was used.
+ * request id to use if the client brought none; returns true if it was used. The request id, and that no spelling with
+ * underscores goes on, are the same in every mode.
  */
 export function addForwarded(
   added: Scratch,
@@ -135,27 +156,51 @@ export function addForwarded(
   head: Head,
   facts: ForwardedFacts,
   id: Uint32Array,
+  mode: ForwardedMode = "append",
 ): boolean {
-  noteFields(head);
-  const peer = client.connection.remoteAddress;
-  if (facts.trustedProxies.length !== 0 && isTrusted(facts, peer)) addTrusted(added, client, head, facts);
-  else {
-    for (let name: number = Name.XForwardedFor; name <= Name.XRealIp; name++) {
-      if (found[name] !== -1) dropAll(head, name as Name);
+  noteFields(head, mode === "preserve" ? Name.XRequestId : Name.XForwardedFor);
+  if (mode === "append") {
+    if (facts.trustedProxies.length !== 0 && isTrusted(facts, client.connection.remoteAddress)) {
+      addTrusted(added, client, head, facts);
+    } else {
+      dropClaims(head);
+      added.putAll(client.memo ?? peerBlock(client, facts));
+      addHost(added, head);
     }
-    dropAll(head, Name.Forwarded);
-    added.putAll(client.memo ?? peerBlock(client, facts));
-    addHost(added, head);
+  } else if (mode === "remove") {
+    dropClaims(head);
+    dropOthers(head);
   }
+  addTraceContext(added, head, id);
   const sent = found[Name.XRequestId]!;
-  if (sent >= 0) {
-    if (wellFormedId(head, sent)) return false;
-    drop(head, sent);
-  }
+  if (sent >= 0 && wellFormedId(head, sent)) return false;
+  drop(head, sent);
   added.putAll(requestIdName);
-  addId(added, id);
+  putHexWords(added, id, 4);
   added.putAll(crlf);
   return true;
+}
+
+function dropClaims(head: Head): void {
+  for (let name: number = Name.XForwardedFor; name <= Name.XRealIp; name++) {
+    if (found[name] !== -1) dropFields(head, name as Name);
+  }
+  dropFields(head, Name.Forwarded);
+}
+
+/** X-Forwarded-Prefix, X-Forwarded-Ssl and whatever else proxies have thought of. */
+function dropOthers(head: Head): void {
+  const { bytes, fields } = head;
+  for (let i = 0, at = 0; i < head.fieldCount; i++, at += FIELD_WIDTH) {
+    const start = fields[at + FIELD_NAME]!;
+    if (fields[at + FIELD_NAME_END]! - start < forwardedPrefix.length) continue;
+    let same = true;
+    for (let k = 0; k < forwardedPrefix.length && same; k++) {
+      const c = lower[bytes[start + k]!]!;
+      same = c === forwardedPrefix[k] || (c === UNDERSCORE && forwardedPrefix[k] === DASH);
+    }
+    if (same) fields[at + FIELD_ID]! |= FIELD_DROPPED;
+  }
 }
 
 function addHost(added: Scratch, head: Head): void {
@@ -209,15 +254,4 @@ function addTrusted(added: Scratch, client: ServerStream, head: Head, facts: For
     added.putAll(crlf);
   }
   if (found[Name.XForwardedHost]! < 0) addHost(added, head);
-}
-
-function addId(added: Scratch, id: Uint32Array): void {
-  added.reserve(32);
-  const { bytes } = added;
-  let at = added.length;
-  for (let i = 0; i < 4; i++) {
-    const word = id[i]!;
-    for (let shift = 28; shift >= 0; shift -= 4) bytes[at++] = hexDigits[(word >>> shift) & 15]!;
-  }
-  added.length = at;
 }

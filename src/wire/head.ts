@@ -137,3 +137,11 @@ export function findField(head: Head, name: Name): number {
   }
   return -1;
 }
+
+/** Marks all fields with this known name as dropped. */
+export function dropFields(head: Head, name: Name): void {
+  const fields = head.fields;
+  for (let i = 0, at = FIELD_ID; i < head.fieldCount; i++, at += FIELD_WIDTH) {
+    if ((fields[at]! & FIELD_NAME_MASK) === name) fields[at]! |= FIELD_DROPPED;
+  }
+}

@@ -128,6 +128,14 @@ test("a good request id is kept, the same in the log; another is replaced by 32 
   for (const [path, id] of sent) expect((await logged(sluice, ({ target }) => target === path)).requestId).toBe(id);
 });
 
+test("a trace of the client goes on, and one begins where there is none", async () => {
+  const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+  expect(await received("web", "traceparent", { headers: [`Traceparent: ${trace}`] })).toEqual([trace]);
+  const begun = await received("web", "traceparent", { headers: ["traceparent: nonsense", "tracestate: a=b"] });
+  expect(begun).toEqual([expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)]);
+  expect(await received("web", "tracestate", { headers: ["tracestate: a=b"] })).toEqual([]);
+});
+
 test("error bodies carry the request id, in JSON if asked for, and no address of an endpoint", async () => {
   const address = sluice.address("broken");
   const text = await request(address, { path: "/text" });

@@ -36,6 +36,7 @@ const addedToRequests: ReadonlySet<string> = new Set([
   "x-forwarded-port",
   "x-real-ip",
   "x-request-id",
+  "traceparent",
   "via",
   "transfer-encoding",
   "connection",
