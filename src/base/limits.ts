@@ -44,6 +44,12 @@ export const cookiesTriedMax = limit(
   "cookies",
   "cookies of one name that are looked at in one message",
 );
+export const cookieKeyMs = limit(
+  "cookieKeyMs",
+  30 * 86_400_000,
+  "ms",
+  "age at which the key of sticky cookies is replaced by a start or reload (the one before stays good until the next)",
+);
 export const sessionSaveMs = limit(
   "sessionSaveMs",
   60_000,
@@ -144,6 +150,12 @@ export const replayBytesMax = limit(
   "bytes",
   "request bodies kept for a repeat in one worker, all together; what does not fit is not repeated",
 );
+export const discardedAnswerBytesMax = limit(
+  "discardedAnswerBytesMax",
+  64 * 1024,
+  "bytes",
+  "of an answer that is read and dropped to keep the connection, when its request is repeated elsewhere",
+);
 export const retryBufferBytesMax = limit(
   "retryBufferBytesMax",
   16 * 1024 * 1024,
@@ -177,6 +189,42 @@ export const eventSubscribersMax = limit(
   "clients of the admin API's event stream at once",
 );
 export const lookupsInFlightMax = limit("lookupsInFlightMax", 32, "lookups", "host names being resolved at once");
+export const poolEndpointsMax = limit(
+  "poolEndpointsMax",
+  4096,
+  "endpoints",
+  "endpoints of one pool, from whatever source; those that discovery finds beyond it are left out, with a warning",
+);
+export const filePollMs = limit(
+  "filePollMs",
+  250,
+  "ms",
+  "between two looks at a file of endpoints; it is read once it has been the same at two of them",
+);
+export const endpointFileBytesMax = limit(
+  "endpointFileBytesMax",
+  4 * 1024 * 1024,
+  "bytes",
+  "file of endpoints that discovery reads",
+);
+export const emptyAnswersMin = limit(
+  "emptyAnswersMin",
+  2,
+  "answers",
+  "answers without a record in a row before the endpoints that a name had are dropped",
+);
+export const changesGapMinMs = limit(
+  "changesGapMinMs",
+  100,
+  "ms",
+  "shortest time between two changes of endpoints; those that come meanwhile are put in force together",
+);
+export const changesGapMaxMs = limit(
+  "changesGapMaxMs",
+  5000,
+  "ms",
+  "longest such time; in between it is twenty times what the last change took",
+);
 export const dnsQueriesInFlightMax = limit(
   "dnsQueriesInFlightMax",
   64,
