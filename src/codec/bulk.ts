@@ -28,19 +28,19 @@ export interface BulkSource extends Inlet {
   directTo: Outlet | null;
   /** May bytes behind the body be read along with it? They forbid the connection's reuse. */
   readonly readsPast: boolean;
-  /** How many body bytes may be taken from the socket now. 0 = none: the body is over, held back, or of no length. */
-  bulkRoom(): number;
   /** So many body bytes have been taken; behind = others came after them. True if the body ends with them. */
   advance(count: number, behind: boolean): boolean;
 }
 
-/** Moves what has arrived of a long body. False if there is nothing to move now, or no way. Called by onReadable. */
-export function moveBody(source: BulkSource, clock: Clock): boolean {
+/**
+ * Moves what has arrived of a long body, of which `room` bytes are to come (negative = of no known length). False if
+ * there is nothing to move now, or no way. Called by onReadable.
+ */
+export function moveBody(source: BulkSource, clock: Clock, room: number): boolean {
   const { directTo: target, sink } = source;
   if (target === null || sink === null) return false;
   clock.nowMs();
-  const room = source.bulkRoom();
-  if (room < moveBytesMin) return false;
+  if (room < moveBytesMin || source.readPaused || source.stash !== null) return false;
   uncork(); // the head goes first
   if (target.pending !== null) return false;
   const { taken, rest } = source.connection.moveTo(target.connection, room);

@@ -341,11 +341,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
   }
 
   onReadable(): boolean {
-    return this.directTo !== null && moveBody(this, this.owner.clock);
-  }
-
-  bulkRoom(): number {
-    return this.state === State.Body && !this.readPaused && this.stash === null ? Math.max(0, this.bodyLeft) : 0;
+    return this.directTo !== null && this.state === State.Body && moveBody(this, this.owner.clock, this.bodyLeft);
   }
 
   advance(count: number, behind: boolean): boolean {

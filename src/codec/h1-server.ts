@@ -113,11 +113,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   }
 
   onReadable(): boolean {
-    return this.directTo !== null && moveBody(this, this.host.clock);
-  }
-
-  bulkRoom(): number {
-    return this.state === State.Body && !this.readPaused && this.stash === null ? Math.max(0, this.bodyLeft) : 0;
+    return this.directTo !== null && this.state === State.Body && moveBody(this, this.host.clock, this.bodyLeft);
   }
 
   advance(count: number, _behind: boolean): boolean {

@@ -9,8 +9,9 @@ import { anyPort, closedPort, dial, serve, settle, until, useNet } from "./test-
 import type { Server } from "./test-kit.ts";
 
 useNet(createBunNet);
-const suite = "./net-suite.ts?bun-net"; // a module of its own: the same one would not be run again
-await import(suite);
+// With a query each is a module of its own: the same one would not be run again for another network.
+const suites = ["./net.test.ts?bun-net", "./net-moves.test.ts?bun-net"];
+for (const suite of suites) await import(suite);
 
 const folder = mkdtempSync(`${tmpdir()}/sluice-bun-net-`);
 const bytesOf = (text: string): Uint8Array => Buffer.from(text, "latin1");

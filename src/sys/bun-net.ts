@@ -1,7 +1,7 @@
-// The Net on Bun's raw sockets, for systems without the reactor: TCP and unix stream sockets. One handlers object per role is shared by all
-// connections, the connection itself is the socket's data, and nothing is allocated per event. Half-open connections
-// are allowed everywhere: who reads FIN may still write. It knows no protocol and keeps no deadline; those are the
-// caller's.
+// The Net on Bun's raw sockets, for systems without the reactor: TCP and unix stream sockets. One handlers object per
+// role is shared by all connections, the connection itself is the socket's data, and nothing is allocated per event.
+// Half-open connections are allowed everywhere: who reads FIN may still write. It knows no protocol and keeps no
+// deadline; those are the caller's.
 
 import { pausedBytesMax } from "../base/limits.ts";
 import { comesBack, lend } from "../base/lending.ts";

@@ -1,6 +1,6 @@
-// The Net for Linux: TCP and unix stream sockets on the reactor (reactor.ts), by plain system calls. Sockets are watched
-// edge-triggered for both directions, registered once and never changed: pausing is a flag here, not a system call. All
-// receives go into the one lent buffer. It knows no protocol and keeps no deadline; those are the caller's.
+// The Net for Linux: TCP and unix stream sockets on the reactor (reactor.ts), by plain system calls. Sockets are
+// watched edge-triggered for both directions, registered once and never changed: pausing is a flag here, not a system
+// call. All receives go into the one lent buffer. It knows no protocol and keeps no deadline; those are the caller's.
 
 import { formatIp, isLoopback } from "../base/ip.ts";
 import { lent } from "../base/lending.ts";

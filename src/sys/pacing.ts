@@ -1,7 +1,7 @@
-// Spares loopback connections the pacing of BBR. Where BBR is the system's congestion control, the kernel starts a timer
-// for nearly every segment, also towards a program on the same machine, where no network can be congested. Measured (1 MB
-// bodies between local programs on a virtual machine): a third of all CPU time went there. Connections to other machines
-// keep what the operator has chosen.
+// Spares loopback connections the pacing of BBR. Where BBR is the system's congestion control, the kernel starts a
+// timer for nearly every segment, also towards a program on the same machine, where no network can be congested.
+// Measured (1 MB bodies between local programs on a virtual machine): a third of all CPU time went there. Connections
+// to other machines keep what the operator has chosen.
 
 import { readFileSync } from "node:fs";
 import { libc } from "./libc.ts";

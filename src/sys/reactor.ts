@@ -1,7 +1,7 @@
-// An event loop of our own on epoll, for sockets that are worked with by plain system calls: no object, no buffer and no
-// copy per event, which Bun's sockets cost (measured: 0.5 µs of 6.5 per receive and send, and half of a 64 KB receive).
-// Bun's loop stays the one of everything else: its epoll descriptor is watched here like a socket, and whenever it has
-// work, or nothing is left to do here, the turn goes back to Bun. Linux only; null elsewhere.
+// An event loop of our own on epoll, for sockets that are worked with by plain system calls: no object, no buffer and
+// no copy per event, which Bun's sockets cost (measured: 0.5 µs of 6.5 per receive and send, and half of a 64 KB
+// receive). Bun's loop stays the one of everything else: its epoll descriptor is watched here like a socket, and
+// whenever it has work, or nothing is left to do here, the turn goes back to Bun. Linux only; null elsewhere.
 
 import { dlopen, ptr, read } from "bun:ffi";
 import type { Pointer } from "bun:ffi";
@@ -224,7 +224,9 @@ export class Reactor {
   }
 }
 
-/** The descriptor of the epoll that Bun's main loop waits on: the one that watches a listener we make. -1 = not found. */
+/**
+ * The descriptor of the epoll that Bun's main loop waits on: the one that watches a listener we make. -1 = not found.
+ */
 function findBunLoop(): number {
   const listener = listenOnUnix(`\0sluice-loop-${process.pid}`);
   try {

@@ -147,6 +147,13 @@ export async function connectedPair(
   return { near, far: server.accepted[index] as Recorder & { connection: Connection } };
 }
 
+/** Bytes of which no two places look alike. */
+export function pattern(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >>> 8)) & 0xff;
+  return bytes;
+}
+
 /** Writes all of the bytes, waiting for room as long as it takes. */
 export async function writeAll(recorder: Recorder & { connection: Connection }, bytes: Uint8Array): Promise<void> {
   let at = 0;
