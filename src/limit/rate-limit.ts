@@ -61,31 +61,34 @@ export class RateLimit {
     const now = Math.floor(nowMs * this.unitsPerMs) | 0;
     for (let k = 0; k < CONTENDED_MAX; k++) {
       let slot = table.find(a, b);
-      let full = 0;
-      let filled = 0;
-      if (slot < 0)
+      let fullAt = 0;
+      let missing = 0;
+      if (slot < 0) {
         slot = table.claim(a, b, nowMs); // its number is 0: a bucket that is full
-      else {
+        if (slot < 0) return this.leave(cost); // not to be had for the moment: let it pass uncounted
+      } else {
         // The number first and then its age; the age is renewed before the number is changed. So a number that another
         // worker has just written is never taken for an old one.
-        full = table.load(slot, 0);
-        filled = full === 0 ? 0 : (full - now) | 0;
-        if (filled < 0 || table.ageMs(slot, nowMs) > this.staleMs) filled = 0;
+        fullAt = table.load(slot, 0);
+        missing = fullAt === 0 ? 0 : (fullAt - now) | 0;
+        if (missing < 0 || table.ageMs(slot, nowMs) > this.staleMs) missing = 0;
         table.touch(slot, nowMs);
       }
-      if (filled + cost > bucket) {
-        this.remaining = 0;
-        this.resetMs = filled / this.unitsPerMs;
-        return (filled + cost - bucket) / this.unitsPerMs;
+      if (missing + cost > bucket) {
+        this.leave(missing);
+        return (missing + cost - bucket) / this.unitsPerMs;
       }
-      if (!table.swap(slot, 0, full, (now + filled + cost) | 0 || 1)) continue;
-      this.remaining = Math.floor((bucket - filled - cost) / cost);
-      this.resetMs = (filled + cost) / this.unitsPerMs;
-      return 0;
+      if (table.swap(slot, 0, fullAt, (now + missing + cost) | 0 || 1)) return this.leave(missing + cost);
     }
-    this.remaining = 0;
-    this.resetMs = this.bucket / this.unitsPerMs;
+    this.leave(bucket);
     return this.resetMs;
+  }
+
+  /** Notes what is left in a bucket that lacks so many units. */
+  private leave(missing: number): 0 {
+    this.remaining = Math.max(0, Math.floor((this.bucket - missing) / this.cost));
+    this.resetMs = missing / this.unitsPerMs;
+    return 0;
   }
 }
 

@@ -10,8 +10,9 @@
 //   use the same seed, else they do not find each other's entries.
 // - Read: `slot = table.find(a, b)`; -1 = not there. `table.load(slot, k)` reads value word k, 0 if never written.
 //   `table.ageMs(slot, nowMs)` is how long ago the entry was touched (16 ms steps): compare it with a time to live.
-// - Write: `slot = table.claim(a, b, nowMs)` finds the entry or makes one with all values 0. Then `store`, or `swap` =
-//   compare and exchange. `touch(slot, nowMs)` keeps it from being evicted; claim touches too.
+// - Write: `slot = table.claim(a, b, nowMs)` finds the entry or makes one with all values 0; -1 = not now (rare, see
+//   below): do without. Then `store`, or `swap` = compare and exchange. `touch(slot, nowMs)` keeps it from being
+//   evicted; claim touches too.
 // - A slot is good for the moment: another process may give it to another key at any time. What must not happen to a
 //   stranger's entry is done by swap (its expected value will not fit) or checked afterwards with holds(slot, a, b).
 // - Value words are changed one by one. If two belong together, a reader may see one old and one new: keep what matters
@@ -19,8 +20,9 @@
 //
 // Protocol. Readers take no lock. Whoever makes an entry takes the lock of its set's stripe, looks again, empties the
 // way (first word 0, so that nobody finds it half written), writes it and publishes it with the first word. So no key
-// is ever in two ways. A lock is held for about 100 ns; one whose owner died in it is taken over after a bounded number
-// of looks (about a millisecond), and the worst that follows is an entry lost or overwritten.
+// is ever in two ways. A lock is held for about 100 ns; whoever finds it taken looks again for a few milliseconds, for
+// its owner may just not be running, and then gives up. One that is older than a second belonged to a process that
+// died: it is taken over, and the worst that follows is an entry lost.
 
 /** Ways of a set. */
 const WAYS = 8;
@@ -37,8 +39,10 @@ const TICK_MS = 16;
 const AHEAD_TICKS = 1 << 16;
 /** Places beyond the wished number of keys, so that few sets overflow before the table is full. */
 const SPARE = 1.5;
-/** Looks at a lock before it is taken from whoever holds it. */
-const LOOKS_MAX = 50_000;
+/** Looks at a lock before giving up: about 3 ms. */
+const LOOKS_MAX = 300_000;
+/** Age at which the owner of a lock must be dead. */
+const LOCK_TICKS_MAX = 64;
 
 /** The form of a table; every process must open it with the same. */
 export interface TableShape {
@@ -81,7 +85,7 @@ export class SharedTable {
     return this.scan(this.baseOf(a), a === 0 ? 1 : a, b);
   }
 
-  /** The entry of this hash, made if it is not there; touched. */
+  /** The entry of this hash, made if it is not there; touched. -1 = its lock could not be had. */
   claim(a: number, b: number, nowMs: number): number {
     const tick = tickOf(nowMs);
     const base = this.baseOf(a);
@@ -95,9 +99,9 @@ export class SharedTable {
   }
 
   /**
-   * As claim(), but takes no place from an entry that has a value other than 0, and -1 when there is no other. The
-   * values of a new entry are those of the one before it: all 0, or what somebody is just now adding and will take away
-   * again when holds() tells him that the place is no longer his.
+   * As claim(), but takes no place from an entry that has a value other than 0: -1 also if there is no other. For
+   * counts: whoever has added to a value asks holds() then. Either it is still his, and nobody takes it before he has
+   * taken his part away again, or he takes it away now and claims anew. So values of entries in use are never cleared.
    */
   claimIdle(a: number, b: number, nowMs: number): number {
     const tick = tickOf(nowMs);
@@ -200,15 +204,13 @@ export class SharedTable {
   private insert(base: number, a: number, b: number, tick: number, idleOnly: boolean): number {
     const { words } = this;
     const lock = ((base - LOCKS) / this.stride) % LOCKS;
-    for (let looks = 0; Atomics.compareExchange(words, lock, 0, 1) !== 0 && looks < LOOKS_MAX; looks++);
+    if (!this.lock(lock, tick)) return -1;
     let slot = this.scan(base, a, b);
     if (slot >= 0) this.stamp(slot, tick);
     else {
-      slot = this.victim(base, tick, idleOnly);
+      slot = this.takeVictim(base, tick, idleOnly);
       if (slot < 0) this.full++;
       else {
-        if (words[slot] !== 0) this.evicted++;
-        Atomics.store(words, slot, 0);
         if (!idleOnly) for (let k = 0; k < this.shape.values; k++) this.store(slot, k, 0);
         Atomics.store(words, slot + STAMP, tick);
         Atomics.store(words, slot + HASH_B, b);
@@ -217,6 +219,31 @@ export class SharedTable {
     }
     Atomics.store(words, lock, 0);
     return slot;
+  }
+
+  private lock(at: number, tick: number): boolean {
+    const { words } = this;
+    const own = tick === 0 ? 1 : tick;
+    let held = Atomics.compareExchange(words, at, 0, own);
+    for (let looks = 0; held !== 0 && looks < LOOKS_MAX; looks++) held = Atomics.compareExchange(words, at, 0, own);
+    if (held === 0) return true;
+    return ageOf(held, tick) > LOCK_TICKS_MAX && Atomics.compareExchange(words, at, held, own) === held;
+  }
+
+  /** Empties the way that is to be given away and returns it; -1 = none. */
+  private takeVictim(base: number, tick: number, idleOnly: boolean): number {
+    const { words } = this;
+    for (let k = 0; k < WAYS; k++) {
+      const slot = this.victim(base, tick, idleOnly);
+      if (slot < 0) return -1;
+      const before = Atomics.exchange(words, slot, 0);
+      if (!idleOnly || this.isIdle(slot)) {
+        if (before !== 0) this.evicted++;
+        return slot;
+      }
+      Atomics.store(words, slot, before); // its owner has begun to use it in this very moment, and may still think so
+    }
+    return -1;
   }
 
   /** The way to give away: an empty one, else the one not touched for longest. */

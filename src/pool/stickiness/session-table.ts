@@ -49,6 +49,7 @@ export class SessionTable {
   put(key: Hash64, id: Hash64, nowMs: number): void {
     const { table } = this;
     const slot = table.claim(key.a, key.b, nowMs);
+    if (slot < 0) return; // not to be had for the moment: the client is put again with its next request
     table.store(slot, 0, id.a ^ key.a);
     table.store(slot, 1, id.b ^ key.b);
   }
