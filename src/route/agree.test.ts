@@ -151,4 +151,4 @@ test(`the compiled router agrees with the naive one, ${tables} tables, seed ${se
   }
   // All ends are reached, each often.
   for (const kind of ["none", "first", "later"]) expect(taken.get(kind) ?? 0).toBeGreaterThan(tables);
-});
+}, 3_600_000);

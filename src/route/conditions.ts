@@ -110,7 +110,7 @@ export function hostNameEnd(head: Head): number {
   const closing = hostStart < head.hostEnd && bytes[hostStart] === BRACKET ? CLOSING_BRACKET : COLON;
   while (end < head.hostEnd && bytes[end] !== closing) end++;
   if (closing === CLOSING_BRACKET) return Math.min(end + 1, head.hostEnd);
-  return end > hostStart + 1 && bytes[end - 1] === DOT ? end - 1 : end;
+  return end > hostStart && bytes[end - 1] === DOT ? end - 1 : end;
 }
 
 export function hostHolds(conditions: Conditions, head: Head): boolean {

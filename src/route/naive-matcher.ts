@@ -15,13 +15,27 @@ export interface PlainRequest {
 
 const quoted = (text: string): string => text.replaceAll(/[.+^${}()|[\]\\/*?]/g, "\\$&");
 
-function globFits(pattern: string, text: string): boolean {
-  const source = pattern.replaceAll(/\\.|[^\\]|\\$/gs, (piece) => {
-    if (piece === "*") return ".*";
-    if (piece === "?") return ".";
-    return quoted(piece.length > 1 ? piece.slice(1) : piece);
+/** The pattern with its backslashes gone, and private characters for the wildcards. */
+function readPattern(pattern: string): string {
+  return pattern.replaceAll(/\\.|[*?]/gs, (piece) => {
+    if (piece === "*") return "\u{e000}";
+    return piece === "?" ? "\u{e001}" : piece.slice(1);
   });
+}
+
+function fits(read: string, text: string): boolean {
+  const source = quoted(read).replaceAll("\u{e000}", ".*").replaceAll("\u{e001}", ".");
   return new RegExp(`^${source}$`, "s").test(text);
+}
+
+function globFits(pattern: string, text: string): boolean {
+  return fits(readPattern(pattern), text);
+}
+
+/** A "%" that begins no escape means itself, which is %25 in a path. */
+function pathFits(pattern: string, path: string, raw: boolean): boolean {
+  const read = readPattern(pattern);
+  return fits(raw ? read : read.replaceAll(/%(?![0-9a-fA-F]{2})/g, "%25"), path);
 }
 
 function hostFits(pattern: string, host: string): boolean {
@@ -58,7 +72,7 @@ function sourceFits(block: string, source: string): boolean {
   return Math.floor(number(base) / size) === Math.floor(number(source) / size);
 }
 
-function matches(match: MatchConfig, request: PlainRequest, path: string): boolean {
+function matches(match: MatchConfig, request: PlainRequest, path: string, raw: boolean): boolean {
   const query = request.target.includes("?") ? request.target.slice(request.target.indexOf("?") + 1) : "";
   const values = (name: string): string[] =>
     request.fields.filter(([field]) => field.toLowerCase() === name).map(([, value]) => value);
@@ -74,7 +88,7 @@ function matches(match: MatchConfig, request: PlainRequest, path: string): boole
     list.length === 0 || list.some(fits);
   return (
     any(match.hosts, (host) => hostFits(host, request.host)) &&
-    any(match.paths, (pattern) => globFits(pattern, path)) &&
+    any(match.paths, (pattern) => pathFits(pattern, path, raw)) &&
     any(match.prefixes, (prefix) => prefixFits(prefix, path)) &&
     any(match.regexes, (regex) => new RegExp(regex).test(path)) &&
     any(match.methods, (method) => method === request.method) &&
@@ -93,5 +107,5 @@ function matches(match: MatchConfig, request: PlainRequest, path: string): boole
 /** Index of the first route that matches, -1 = none, null = the path is refused. The target begins with "/". */
 export function naiveFind(table: readonly MatchConfig[], request: PlainRequest, config: PathsConfig): number | null {
   const path = naivePath(request.target.split("?", 1)[0]!, config);
-  return path === null ? null : table.findIndex((match) => matches(match, request, path));
+  return path === null ? null : table.findIndex((match) => matches(match, request, path, config.mode === "raw"));
 }

@@ -257,7 +257,7 @@ test(`agrees with the naive form, and its results stay as they are, seed ${seed}
   }
   expect(refused).toBeGreaterThan(runs / 20);
   expect(refused).toBeLessThan((runs * 19) / 20);
-});
+}, 3_600_000);
 
 test("paths of the configuration come into the same form", () => {
   const rules = compilePathRules(normal);

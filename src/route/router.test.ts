@@ -159,6 +159,15 @@ describe("host", () => {
     expect(asking([{ hosts: ["a.test", "*.b.test"] }, {}])({ host: "" })).toBe(1);
   });
 
+  test("bytes before the name are no part of it", () => {
+    const router = routerOf([{ hosts: ["xa.test", "*.a.test"] }]);
+    const head = headOf({ target: "/a", host: "xa.test" });
+    const input = new MatchInput();
+    expect(router.find(head, input)).toBe(0);
+    head.hostStart++;
+    expect(router.find(head, input)).toBe(-1);
+  });
+
   test("an absolute target's host counts, not the field's", () => {
     expect(asking([{ hosts: ["a.test"] }])({ host: "b.test", target: "http://a.test:80/x" })).toBe(0);
   });
