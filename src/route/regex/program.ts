@@ -65,7 +65,9 @@ class Writer {
   readonly op: number[] = [];
   readonly x: number[] = [];
   readonly y: number[] = [];
+  /** Sets by number, and single bytes by number, which are sets of their own behind the others. */
   readonly sets: ByteSet[] = [];
+  readonly bytes: number[] = [];
   private readonly setNumbers = new Map<string, number>();
 
   emit(op: number, x: number, y: number): number {
@@ -75,6 +77,7 @@ class Writer {
     return this.op.length - 1;
   }
 
+  /** x is the number of the set; ~number for a byte, until all sets are known. */
   private emitSet(set: ByteSet, next: number): number {
     const key = String.fromCharCode(...set);
     let number = this.setNumbers.get(key);
@@ -83,6 +86,11 @@ class Writer {
       this.setNumbers.set(key, number);
     }
     return this.emit(Op.Byte, number, next);
+  }
+
+  private emitByte(byte: number, next: number): number {
+    const known = this.bytes.indexOf(byte);
+    return this.emit(Op.Byte, ~(known >= 0 ? known : this.bytes.push(byte) - 1), next);
   }
 
   private emitSplit(preferred: number, other: number, greedy: boolean): number {
@@ -117,11 +125,8 @@ class Writer {
   /** Writes what matches node and goes on to next; returns where it begins. */
   write(node: RegexNode, next: number): number {
     switch (node.kind) {
-      case "byte": {
-        const set = new Uint8Array(256);
-        set[node.byte] = 1;
-        return this.emitSet(set, next);
-      }
+      case "byte":
+        return this.emitByte(node.byte, next);
       case "set":
         return this.emitSet(node.set, next);
       case "assert":
@@ -142,21 +147,23 @@ class Writer {
   }
 }
 
-/** The coarsest partition of the bytes that keeps every set a union of parts. */
-function partition(sets: readonly ByteSet[]): { readonly classOf: Uint8Array; readonly classCount: number } {
+/** The coarsest partition of the bytes that keeps every set, and every byte given, a union of parts. */
+function partition(sets: readonly ByteSet[], bytes: readonly number[]): readonly [Uint8Array, number] {
   const classOf = new Uint8Array(256);
-  let classCount = 1;
+  bytes.forEach((byte, i) => (classOf[byte] = i + 1));
+  // Of 256 bytes the last one gets class 0 by the array's overflow, and is alone in it.
+  let classCount = Math.min(256, bytes.length + 1);
+  const parts = new Int16Array(512);
   for (const set of sets) {
-    const parts = new Int32Array(512).fill(-1);
-    let count = 0;
+    parts.fill(-1);
+    classCount = 0;
     for (let byte = 0; byte < 256; byte++) {
       const part = 2 * classOf[byte]! + set[byte]!;
-      if (parts[part] === -1) parts[part] = count++;
+      if (parts[part] === -1) parts[part] = classCount++;
       classOf[byte] = parts[part]!;
     }
-    classCount = count;
   }
-  return { classOf, classCount };
+  return [classOf, classCount];
 }
 
 /** What the program can see beside a position: newlines only if it looks for lines, words only if for words. */
@@ -197,21 +204,32 @@ function firstClassesOf(program: Body): Uint8Array | null {
   return first;
 }
 
+/** The classes, and which of them each set of the writer has; sets of single bytes are behind the others. */
+function classify(writer: Writer, besideOf: Uint8Array): Pick<Program, "classOf" | "classCount" | "setHas"> {
+  const { sets, bytes } = writer;
+  const kinds = [Beside.Newline, Beside.Word]
+    .filter((kind) => besideOf.includes(kind))
+    .map((kind) => besideOf.map((beside) => (beside === kind ? 1 : 0)));
+  const [classOf, classCount] = partition([...sets, ...kinds], bytes);
+  const setHas = new Uint8Array((sets.length + bytes.length) * classCount);
+  sets.forEach((set, number) => {
+    for (let byte = 0; byte < 256; byte++) setHas[number * classCount + classOf[byte]!] = set[byte]!;
+  });
+  bytes.forEach((byte, i) => (setHas[(sets.length + i) * classCount + classOf[byte]!] = 1));
+  return { classOf, classCount, setHas };
+}
+
 export function compileProgram(node: RegexNode, groupCount: number): Program {
   const writer = new Writer();
   const start = writer.write(node, writer.emit(Op.Match, 0, 0));
   const op = Uint8Array.from(writer.op);
   const x = Int32Array.from(writer.x);
   const y = Int32Array.from(writer.y);
-  const besideOf = besides(new Set(x.filter((_, pc) => op[pc] === Op.Assert)));
-  const kinds = [Beside.Newline, Beside.Word].map((kind) => besideOf.map((beside) => (beside === kind ? 1 : 0)));
-  const { classOf, classCount } = partition([...writer.sets, ...kinds]);
-  const setHas = new Uint8Array(writer.sets.length * classCount);
-  writer.sets.forEach((set, number) => {
-    for (let byte = 0; byte < 256; byte++) setHas[number * classCount + classOf[byte]!] = set[byte]!;
-  });
-  for (let pc = 0; pc < op.length; pc++) if (op[pc] === Op.Byte) x[pc]! *= classCount;
-  const slotCount = 2 * (groupCount + 1);
-  const body = { length: op.length, start, op, x, y, classOf, classCount, setHas, besideOf, slotCount };
+  const besideOf = besides(new Set(writer.x.filter((_, pc) => op[pc] === Op.Assert)));
+  const classes = classify(writer, besideOf);
+  for (let pc = 0; pc < op.length; pc++) {
+    if (op[pc] === Op.Byte) x[pc] = (x[pc]! < 0 ? writer.sets.length + ~x[pc]! : x[pc]!) * classes.classCount;
+  }
+  const body = { length: op.length, start, op, x, y, ...classes, besideOf, slotCount: 2 * (groupCount + 1) };
   return { ...body, isAnchored: reachable(body, false).size === 0, firstClasses: firstClassesOf(body) };
 }

@@ -156,6 +156,23 @@ test("a short array gets the first groups, a long one keeps what is behind", () 
   }
 });
 
+test("every byte is its own", () => {
+  const hex = Array.from({ length: 256 }, (_, byte) => `\\x${byte.toString(16).padStart(2, "0")}`);
+  const all = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  expect(mustCompile(`^${hex.join("")}$`).test(all, 0, 256)).toBe(true);
+  expect(mustCompile(`^(?:${hex.join("|")})+$`).test(all, 0, 256)).toBe(true);
+  const rising = mustCompile(
+    hex
+      .slice(1)
+      .map((escape, byte) => `${hex[byte]}${escape}`)
+      .join("|"),
+  );
+  for (let byte = 0; byte < 256; byte++) {
+    expect(rising.test(Uint8Array.of(byte, byte + 1), 0, 2)).toBe(byte < 255);
+    expect(rising.test(Uint8Array.of(byte, byte + 2), 0, 2)).toBe(false);
+  }
+});
+
 test("names and groups are told, and mistakes have a place", () => {
   const regex = mustCompile("^/(?<tenant>[^/]+)/(.*)$");
   expect(regex.groupCount).toBe(2);
