@@ -91,7 +91,7 @@ function canonicalIp(text: string): string | null {
 }
 
 /** RFC 1123 names, and the underscores that service names of container platforms contain. */
-function isHostName(text: string): boolean {
+export function isHostName(text: string): boolean {
   if (text.length > 253) return false;
   const labels = text.replace(/\.$/, "").split(".");
   // A last label of digits only would make it a malformed IPv4 address (RFC 3986 7.4 tells what comes of such names).

@@ -6,7 +6,7 @@ import type * as z from "zod";
 import { isFault } from "./address.ts";
 import { notes } from "./fields.ts";
 import { noHint, type HintFor } from "./hints.ts";
-import { error, errorAtKey, show, type Path, type Problem } from "./problem.ts";
+import { error, errorAtKey, isSecret, missing, MISSING, show, type Path, type Problem } from "./problem.ts";
 import { didYouMean, listWords, MEANT, nearest, sameWord, synonym } from "./suggest.ts";
 
 /** All keys of the schema with the places where they belong: for hints about keys in the wrong place. */
@@ -35,15 +35,13 @@ export function parseWith<T extends z.ZodType>(
 }
 
 /** A misspelt key is also a missing one: once is enough. */
-function withoutEchoes(problems: readonly Problem[]): readonly Problem[] {
+export function withoutEchoes(problems: readonly Problem[]): readonly Problem[] {
   const meant = new Set<string>();
   for (const p of problems) {
     if (p.hint.startsWith(MEANT)) meant.add(JSON.stringify([...p.path.slice(0, -1), p.hint.slice(MEANT.length)]));
   }
   return problems.filter((p) => !isMissing(p) || !meant.has(JSON.stringify(p.path)));
 }
-
-const MISSING = "missing: ";
 
 /** Is the problem a required key that is not there? */
 export function isMissing(problem: Problem): boolean {
@@ -94,14 +92,14 @@ function explain(issue: Issue, prefix: Path, context: Context): Problem[] {
 }
 
 function mismatch(path: Path, input: unknown, noted: Noted, words: readonly string[]): Problem {
-  if (input === undefined) return error(path, `${MISSING}expected ${noted.expects}`);
+  if (input === undefined) return missing(path, noted.expects);
   const near = typeof input === "string" ? didYouMean(input, words) : "";
   return error(path, `expected ${noted.expects}, found ${found(input, path)}`, near === "" ? noted.hint(input) : near);
 }
 
 /** The found value; secrets are never repeated. */
 function found(value: unknown, path: Path): string {
-  return path.at(-1) === "token" && typeof value === "string" ? `${value.length} characters` : show(value);
+  return isSecret(path) && typeof value === "string" ? `${value.length} characters` : show(value);
 }
 
 /** Is this an issue about the kind of the whole value, so that another option of a union may fit? */

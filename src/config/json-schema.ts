@@ -37,6 +37,7 @@ export function jsonSchema(): JsonSchema {
     ...(z.toJSONSchema(configSchema, {
       io: "input",
       target: "draft-7",
+      unrepresentable: "any", // functions of hooks: a file that is checked by a JSON Schema has none
       override: ({ zodSchema, jsonSchema: made }) => {
         const byDefault = notes.get(zodSchema)?.byDefault;
         if (byDefault !== undefined) (made as { default?: unknown }).default = byDefault;
@@ -61,7 +62,11 @@ export function schemaKeys(): readonly KeyEntry[] {
     }
     if (typeof node.additionalProperties === "object") visit(node.additionalProperties, `${place}.*`);
     if (node.items !== undefined) visit(node.items, `${place}[]`);
-    for (const option of node.anyOf ?? []) visit(option, place);
+    for (const option of node.anyOf ?? []) {
+      // Of "one map, or a list of such maps" the map has said it all.
+      const listed = Object.keys(option.items?.properties ?? {});
+      if (listed.length === 0 || !listed.every((key) => seen.has(`${place}.${key}`))) visit(option, place);
+    }
   };
   visit(jsonSchema(), "");
   return entries;

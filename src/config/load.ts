@@ -4,7 +4,7 @@
 import { configBytesMax } from "../base/limits.ts";
 import type { Config } from "../model/config.ts";
 import { hasErrors, type Diagnostic } from "../model/diagnostic.ts";
-import { parseWith } from "./explain.ts";
+import { parseWith, withoutEchoes } from "./explain.ts";
 import { keyPlaces } from "./json-schema.ts";
 import { lower } from "./lower.ts";
 import { independent, withoutMistakes } from "./partial.ts";
@@ -143,7 +143,7 @@ function understand(value: unknown): { readonly config: Config | null; readonly 
       const { config, problems } = lower(parsed.value);
       const later = [...problems, ...validate(config)].map((p) => ({ ...p, path: asTyped(p.path, value) }));
       if (mistakes.length === 0) return { config, problems: later };
-      return { config: null, problems: [...mistakes, ...independent(later, mistakes)] };
+      return { config: null, problems: withoutEchoes([...mistakes, ...independent(later, mistakes)]) };
     }
     if (round === 0) mistakes.push(...parsed.problems);
     rest = withoutMistakes(rest, parsed.problems);
@@ -162,13 +162,21 @@ function asTyped(path: Path, value: unknown): Path {
   for (let i = 0; i < path.length; i++) {
     const part = path[i]!;
     if (typeof part === "number" && !Array.isArray(at)) continue;
+    if (i > 0 && at !== undefined && (typeof at !== "object" || at === null)) return out; // a short form says it all
     if (part === "routes" && i === 2 && path[0] === "listeners" && !hasKey(at, "routes") && hasKey(at, "forward"))
       continue;
-    out.push(part);
-    at = hasKey(at, part) ? at[part] : undefined;
+    const typed = hasKey(at, part) ? part : inOtherCase(at, part);
+    out.push(typed);
+    at = hasKey(at, typed) ? at[typed] : undefined;
     if (at === undefined) return [...out, ...path.slice(i + 1)];
   }
   return out;
+}
+
+/** Names of headers become lower case: the key as it was typed. */
+function inOtherCase(value: unknown, key: string | number): string | number {
+  if (typeof key === "number" || typeof value !== "object" || value === null) return key;
+  return Object.keys(value).find((other) => other.toLowerCase() === key) ?? key;
 }
 
 function hasKey(value: unknown, key: string | number): value is Record<string | number, unknown> {

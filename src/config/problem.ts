@@ -31,6 +31,19 @@ export function warning(path: Path, message: string, hint = ""): Problem {
   return { severity: "warning", path, atKey: false, message, hint };
 }
 
+/** How the message about a required key that is not there begins. */
+export const MISSING = "missing: ";
+
+/** A required key that is not there. */
+export function missing(path: Path, expects: string): Problem {
+  return error(path, `${MISSING}expected ${expects}`);
+}
+
+/** A key that does nothing beside another one. */
+export function noMeaning(path: Path, beside: string, fitting: string): Problem {
+  return errorAtKey(path, `${String(path.at(-1))} has no meaning with ${beside}`, `it goes with ${fitting}`);
+}
+
 /** "pools.users.endpoints[0].weight"; keys that are not plain words are quoted. */
 export function formatPath(path: Path): string {
   let out = "";
@@ -40,6 +53,16 @@ export function formatPath(path: Path): string {
     else out += `[${JSON.stringify(cut(part))}]`;
   }
   return out;
+}
+
+/** Is what stands there never to be shown? */
+export function isSecret(path: Path): boolean {
+  const last = path.at(-1);
+  return (
+    last === "token" ||
+    (last === "secret" && path.length === 1) ||
+    (path.at(-2) === "users" && path.at(-3) === "basicAuth")
+  );
 }
 
 const SHOWN_MAX = 60;

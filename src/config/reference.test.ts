@@ -3,20 +3,19 @@
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "bun:test";
+import { placeholders } from "../model/placeholders.ts";
 import { schemaKeys } from "./json-schema.ts";
 
 const text = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
 
-/** Place -> key -> the cells of its row. Headings name the place in backquotes; the top level has a word instead. */
+/** Place -> key -> the cells of its row. Headings name places in backquotes; the top level has a word instead. */
 function readTables(): Map<string, Map<string, readonly string[]>> {
   const tables = new Map<string, Map<string, readonly string[]>>();
   let rows = new Map<string, readonly string[]>();
   for (const line of text.split("\n")) {
-    const heading = /^#+ (?:`([^`]+)`|(Top level))/.exec(line);
-    if (heading !== null) {
-      rows = new Map();
-      tables.set(heading[1] ?? "", rows);
-    }
+    if (line.startsWith("#")) rows = new Map();
+    if (/^#+ Top level/.test(line)) tables.set("", rows);
+    if (/^#+ `/.test(line)) for (const [, place] of line.matchAll(/`([^`]+)`/g)) tables.set(place!, rows);
     const row = /^\| `(\w+)` +\|(.*)\|$/.exec(line);
     if (row !== null)
       rows.set(
@@ -44,6 +43,11 @@ test("every key has a row with its default", () => {
     }
   }
   expect(missing).toEqual([]);
+});
+
+test("every placeholder has a row", () => {
+  const listed = [...text.matchAll(/^\| `\{([\w.]+)\}` +\|/gm)].map((match) => match[1]);
+  expect(listed).toEqual(placeholders.map((p) => (p.argument === null ? p.name : `${p.name}.NAME`)));
 });
 
 test("no row is about a key that does not exist", () => {

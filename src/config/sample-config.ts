@@ -3,40 +3,16 @@
 import type { Rng } from "../base/ports.ts";
 import { OFF, type BalanceConfig, type BindAddress, type Config, type EndpointConfig } from "../model/config.ts";
 import type { HealthConfig, ListenerConfig, PoolConfig } from "../model/config.ts";
-import { defaultListener, defaultPool, defaultRoute } from "../model/defaults.ts";
+import type { DiscoveryConfig, OutlierConfig } from "../model/route-config.ts";
 import { formatAddress } from "./address.ts";
-
-/** Picks with a generator; the same generator state gives the same config. */
-class Sampler {
-  private readonly rng: Rng;
-  constructor(rng: Rng) {
-    this.rng = rng;
-  }
-  chance(percent: number): boolean {
-    return this.rng.below(100) < percent;
-  }
-  from(min: number, max: number): number {
-    return min + this.rng.below(max - min + 1);
-  }
-  one<T>(list: readonly T[]): T {
-    return list[this.rng.below(list.length)]!;
-  }
-  list<T>(min: number, max: number, make: (i: number) => T): T[] {
-    return Array.from({ length: this.from(min, max) }, (_, i) => make(i));
-  }
-  /** Milliseconds: round ones and odd ones. */
-  ms(min = 1): number {
-    return Math.max(
-      min,
-      this.one([1, 250, 1000, 1500, 60_000, 90_000, 3_600_000, 86_400_000, this.from(1, 1_000_000)]),
-    );
-  }
-}
+import { sampleAccess, sampleCookie, sampleRoutes, sampleTests } from "./sample-route.ts";
+import { Sampler } from "./sampler.ts";
 
 /** A config that validates without errors. No name is a bare number: objects would put it first. */
 export function sampleConfig(rng: Rng): Config {
   const s = new Sampler(rng);
   const pools = s.list(1, 4, (i) => samplePool(s, `${s.one(["users", "a.b", "Pool_", "9-"])}${i}`));
+  const listeners = s.list(1, 3, (i) => sampleListener(s, `l${i}`, i, pools));
   return {
     workers: s.one([0, 1, 64]),
     user: s.one([null, "nobody", "www-data:www-data"]),
@@ -58,11 +34,11 @@ export function sampleConfig(rng: Rng): Config {
     ]),
     logLevel: s.one(["debug", "info", "warn", "error"] as const),
     timeouts: { drainMs: s.ms() },
-    listeners: s.list(1, 3, (i) => sampleListener(s, `l${i}`, i, pools)),
+    listeners,
     pools,
-    state: null,
-    secret: null,
-    tests: [],
+    state: s.one([null, "./state"]),
+    secret: s.one([null, "0123456789abcdef 0123456789abcdef"]),
+    tests: sampleTests(s, listeners, pools),
   };
 }
 
@@ -76,26 +52,23 @@ function sampleListener(s: Sampler, name: string, index: number, pools: readonly
     timeouts: { requestHeadMs: s.ms(), idleMs: s.ms(), bodyMs: s.ms(), writeMs: s.ms() },
     limits: {
       connections: s.from(1, 1_000_000),
-      connectionsPerClient: OFF,
+      connectionsPerClient: s.one([OFF, 1, 1000]),
       headBytes: s.one([1024, 65_536, 100_001, 1_048_576]),
       headers: s.from(1, 1000),
       bodyBytes: s.one([OFF, 1, 1_073_741_824, 123_456_789_012]),
       requests: s.one([OFF, 1, 1000]),
     },
-    ...defaultListener,
-    routes: s.list(1, 3, (i) => ({
-      ...defaultRoute,
-      name: String(i),
-      action: { kind: "forward", arms: [{ pool: s.one(pools).name, weight: 1 }], sticky: null },
-      timeouts: {
-        connectMs: s.ms(),
-        sendMs: s.ms(),
-        responseMs: s.ms(),
-        totalMs: s.one([OFF, s.ms()]),
-        tunnelMs: s.ms(),
-        tunnelLifetimeMs: OFF,
-      },
-    })),
+    forwarded: s.one(["append", "preserve", "remove"] as const),
+    paths: {
+      mode: s.one(["normalize", "strict", "raw"] as const),
+      slashes: s.one(["merge", "keep", "refuse"] as const),
+      encodedSlashes: s.one(["refuse", "keep"] as const),
+    },
+    access: s.chance(20) ? sampleAccess(s) : null,
+    routes: sampleRoutes(
+      s,
+      pools.map((pool) => pool.name),
+    ),
   };
 }
 
@@ -117,7 +90,10 @@ function samplePool(s: Sampler, name: string): PoolConfig {
     name,
     balance: sampleBalance(s),
     endpoints: s.list(1, 5, (i) => sampleEndpoint(s, i)),
-    ...defaultPool,
+    discovery: s.chance(20) ? [sampleDiscovery(s)] : [],
+    sticky: sampleSticky(s, name),
+    outlier: s.chance(30) ? sampleOutlier(s) : null,
+    circuit: { connections: s.one([OFF, 1, 500]), pending: s.one([OFF, 9]), requests: s.one([OFF, 1000]) },
     protocol: "http",
     health: s.chance(50) ? sampleHealth(s) : null,
     passive: s.chance(30) ? null : { maxFails: s.from(1, 100), failTimeoutMs: s.ms() },
@@ -130,6 +106,40 @@ function samplePool(s: Sampler, name: string): PoolConfig {
       maxMs: minMs + s.from(0, 10_000),
       servers: s.one([[], ["127.0.0.1:8600"], ["10.0.0.53", "[::1]:53"]]),
     },
+  };
+}
+
+function sampleDiscovery(s: Sampler): DiscoveryConfig {
+  return s.one<DiscoveryConfig>([
+    { from: "dns", name: "app.internal", type: "address", port: s.from(1, 65_535) },
+    { from: "dns", name: "_http._tcp.app.internal", type: "srv", port: 0 },
+    { from: "file", path: "./endpoints.yaml" },
+  ]);
+}
+
+/** Cookies of pools have names of their own: two pools that share one are warned of. */
+function sampleSticky(s: Sampler, pool: string): PoolConfig["sticky"] {
+  const ttlMs = s.ms(1000);
+  return s.one<PoolConfig["sticky"]>([
+    null,
+    { by: "cookie", cookie: sampleCookie(s, `SLUICE-${pool}`) },
+    { by: "app-cookie", name: "JSESSIONID", ttlMs, size: s.from(1, 1_000_000) },
+    { by: "source-ip", ttlMs, size: 100_000 },
+  ]);
+}
+
+function sampleOutlier(s: Sampler): OutlierConfig {
+  const ejectionMs = s.ms(100);
+  const byRate = s.chance(50);
+  return {
+    consecutiveFailures: byRate ? s.one([OFF, 3]) : s.from(1, 20),
+    intervalMs: s.ms(100),
+    ejectionMs,
+    maxEjectionMs: ejectionMs + s.from(0, 10_000),
+    maxEjectedPercent: s.one([1, 10, 33.33, 100]),
+    successRate: byRate
+      ? { minEndpoints: s.from(2, 9), minRequests: s.from(1, 500), stdevFactor: s.one([1.9, 3]) }
+      : null,
   };
 }
 

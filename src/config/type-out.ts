@@ -2,22 +2,14 @@
 
 import { formatMs } from "../base/duration.ts";
 import { OFF, type BalanceConfig, type Config, type EndpointConfig } from "../model/config.ts";
-import type { HealthConfig, ListenerConfig, PoolConfig, RouteConfig } from "../model/config.ts";
+import type { HealthConfig, ListenerConfig, PoolConfig } from "../model/config.ts";
+import type { DiscoveryConfig, OutlierConfig, StickyConfig } from "../model/route-config.ts";
 import { formatAddress, formatBind } from "./address.ts";
-import { formatSize } from "./units.ts";
+import { given, offOr, oneOrAll, typeCookie, typeKey, unlimitedOr, type Style, type Typed } from "./type-parts.ts";
+import { typeRoute, typeTest } from "./type-route.ts";
+import { formatPercent, formatSize } from "./units.ts";
 
-/** Plain data as YAML and TypeScript give it. */
-export type Typed = Readonly<Record<string, unknown>>;
-
-/**
- * "short": short forms wherever there is one; "long": always maps and lists, so that two of them compare key by key.
- */
-export type Style = "short" | "long";
-
-const offOr = (ms: number): string => (ms === OFF ? "off" : formatMs(ms));
-const oneOrAll = <T>(list: readonly T[], style: Style): unknown =>
-  style === "short" && list.length === 1 ? list[0] : list;
-const unlimitedOr = <T>(n: number, text: T): T | "unlimited" => (n === OFF ? "unlimited" : text);
+export type { Style, Typed };
 
 /** What a user may have typed for the config, every key written out. It loads to the same config again. */
 export function typeOut(config: Config, style: Style): Typed {
@@ -34,6 +26,8 @@ export function typeOut(config: Config, style: Style): Typed {
     timeouts: { drain: formatMs(config.timeouts.drainMs) },
     listeners: Object.fromEntries(config.listeners.map((l) => [l.name, typeListener(l, style)])),
     pools: Object.fromEntries(config.pools.map((p) => [p.name, typePool(p, style)])),
+    ...given({ state: config.state, secret: config.secret }),
+    tests: config.tests.map(typeTest),
   };
 }
 
@@ -43,6 +37,9 @@ function typeListener(l: ListenerConfig, style: Style): Typed {
     bind: oneOrAll(binds, style),
     protocol: l.protocol,
     trustedProxies: l.trustedProxies,
+    forwarded: l.forwarded,
+    paths: l.paths,
+    ...given({ access: l.access }),
     via: l.via ?? "off",
     timeouts: {
       requestHead: formatMs(l.timeouts.requestHeadMs),
@@ -52,26 +49,13 @@ function typeListener(l: ListenerConfig, style: Style): Typed {
     },
     limits: {
       connections: l.limits.connections,
+      connectionsPerClient: unlimitedOr(l.limits.connectionsPerClient, l.limits.connectionsPerClient),
       headBytes: formatSize(l.limits.headBytes),
       headers: l.limits.headers,
       bodyBytes: unlimitedOr(l.limits.bodyBytes, formatSize(l.limits.bodyBytes)),
       requests: unlimitedOr(l.limits.requests, l.limits.requests),
     },
-    routes: l.routes.map(typeRoute),
-  };
-}
-
-function typeRoute(route: RouteConfig): Typed {
-  const t = route.timeouts;
-  return {
-    forward: route.action.kind === "forward" ? route.action.arms[0]!.pool : "",
-    timeouts: {
-      connect: formatMs(t.connectMs),
-      send: formatMs(t.sendMs),
-      response: formatMs(t.responseMs),
-      total: offOr(t.totalMs),
-      tunnel: formatMs(t.tunnelMs),
-    },
+    routes: l.routes.map((route, i) => typeRoute(route, i, style)),
   };
 }
 
@@ -79,7 +63,15 @@ function typePool(p: PoolConfig, style: Style): Typed {
   return {
     balance: typeBalance(p.balance, style),
     endpoints: p.endpoints.map((e) => typeEndpoint(e, style)),
+    discovery: p.discovery.map(typeDiscovery),
     protocol: p.protocol,
+    sticky: p.sticky === null ? "off" : typeSticky(p.sticky),
+    outlier: p.outlier === null ? "off" : typeOutlier(p.outlier),
+    circuit: {
+      connections: unlimitedOr(p.circuit.connections, p.circuit.connections),
+      pending: unlimitedOr(p.circuit.pending, p.circuit.pending),
+      requests: unlimitedOr(p.circuit.requests, p.circuit.requests),
+    },
     health: p.health === null ? "off" : typeHealth(p.health, style),
     passive:
       p.passive === null ? "off" : { maxFails: p.passive.maxFails, failTimeout: formatMs(p.passive.failTimeoutMs) },
@@ -102,8 +94,7 @@ function typeBalance(b: BalanceConfig, style: Style): unknown {
     case "least-response-time":
       return { by: b.by, decay: formatMs(b.decayMs) };
     case "consistent-hash": {
-      const key = b.key.name === "" ? b.key.from : `${b.key.from}:${b.key.name}`;
-      return { by: b.by, key, load: unlimitedOr(b.loadPercent, `${b.loadPercent}%`) };
+      return { by: b.by, key: typeKey(b.key), load: unlimitedOr(b.loadPercent, `${b.loadPercent}%`) };
     }
     default:
       return style === "short" ? b.by : b;
@@ -117,6 +108,32 @@ export function typeEndpoint(e: EndpointConfig, style: Style): Typed | string {
   const plain = id === address && weight === 1 && !backup && maxConnections === OFF && admin === "ready";
   if (plain && style === "short") return address;
   return { address, id, weight, backup, maxConnections: unlimitedOr(maxConnections, maxConnections), admin };
+}
+
+function typeSticky(s: StickyConfig): Typed {
+  if (s.by === "cookie") return { by: s.by, ...typeCookie(s.cookie) };
+  return {
+    by: s.by,
+    ...(s.by === "app-cookie" ? { name: s.name } : {}),
+    ttl: formatMs(s.ttlMs),
+    size: s.size,
+  };
+}
+
+function typeOutlier(o: OutlierConfig): Typed {
+  return {
+    consecutiveFailures: unlimitedOr(o.consecutiveFailures, o.consecutiveFailures),
+    interval: formatMs(o.intervalMs),
+    ejection: formatMs(o.ejectionMs),
+    maxEjection: formatMs(o.maxEjectionMs),
+    maxEjected: formatPercent(o.maxEjectedPercent),
+    successRate: o.successRate ?? "off",
+  };
+}
+
+function typeDiscovery(d: DiscoveryConfig): Typed {
+  if (d.from === "file") return d;
+  return { from: d.from, name: d.name, type: d.type, ...(d.type === "address" ? { port: d.port } : {}) };
 }
 
 function typeHealth(h: HealthConfig, style: Style): Typed {

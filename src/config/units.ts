@@ -39,3 +39,13 @@ export function formatSize(bytes: number): string {
 export function parsePercent(text: string): number | null {
   return /^\d{1,6}%$/.test(text) ? Number(text.slice(0, -1)) : null;
 }
+
+/** 12.5 of "12.5%", with up to two decimal places; null when malformed. */
+export function parseFinePercent(text: string): number | null {
+  return /^\d{1,6}(\.\d{1,2})?%$/.test(text) ? Number(text.slice(0, -1)) : null;
+}
+
+/** The text that parseFinePercent reads as the same number. */
+export function formatPercent(percent: number): string {
+  return `${percent}%`;
+}

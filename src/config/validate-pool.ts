@@ -1,15 +1,20 @@
 // The rules of validate.ts that concern one pool: its endpoints, health checks and timers.
 
-import type { EndpointConfig, HealthConfig, PoolConfig } from "../model/config.ts";
 import { formatMs } from "../base/duration.ts";
-import { formatAddress } from "./address.ts";
+import { OFF, type EndpointConfig, type HealthConfig, type PoolConfig } from "../model/config.ts";
+import type { DiscoveryConfig, OutlierConfig, StickyConfig } from "../model/route-config.ts";
+import { formatAddress, isHostName } from "./address.ts";
 import { tokenPattern } from "./fields.ts";
 import { error, errorAtKey, warning, type Path, type Problem } from "./problem.ts";
+import { validateCookie } from "./validate-guard.ts";
 
 export function validatePool(pool: PoolConfig, problems: Problem[]): void {
   const path: Path = ["pools", pool.name];
   validateEndpoints(pool, [...path, "endpoints"], problems);
   if (pool.health !== null) validateHealth(pool.health, [...path, "health"], problems);
+  validateSticky(pool.sticky, [...path, "sticky"], problems);
+  validateOutlier(pool.outlier, [...path, "outlier"], problems);
+  validateDiscovery(pool.discovery, [...path, "discovery"], problems);
   const { minMs, maxMs } = pool.resolve;
   if (minMs > maxMs) {
     const message = `min (${formatMs(minMs)}) is longer than max (${formatMs(maxMs)})`;
@@ -40,6 +45,7 @@ function validateEndpoints(pool: PoolConfig, path: Path, problems: Problem[]): v
       ),
     );
   });
+  if (pool.discovery.length > 0) return; // what it finds is not known yet
   if (endpoints.length === 0) {
     problems.push(warning(path, "there are no endpoints: every request is answered 503"));
     return;
@@ -54,6 +60,38 @@ function validateEndpoints(pool: PoolConfig, path: Path, problems: Problem[]): v
   } else if (endpoints.every((e) => e.admin !== "ready")) {
     problems.push(warning(path, "no endpoint is ready: every request is answered 503"));
   }
+}
+
+function validateSticky(sticky: StickyConfig | null, path: Path, problems: Problem[]): void {
+  if (sticky?.by === "cookie") validateCookie(sticky.cookie, path, problems);
+  else if (sticky?.by === "app-cookie" && !tokenPattern.test(sticky.name)) {
+    problems.push(error([...path, "name"], `${JSON.stringify(sticky.name)} is not the name of a cookie`));
+  }
+}
+
+function validateOutlier(outlier: OutlierConfig | null, path: Path, problems: Problem[]): void {
+  if (outlier === null) return;
+  const { ejectionMs, maxEjectionMs } = outlier;
+  if (outlier.consecutiveFailures === OFF && outlier.successRate === null) {
+    const hint = "give consecutiveFailures a number, or write successRate: {}";
+    problems.push(error(path, "nothing would ever be ejected", hint));
+  }
+  if (ejectionMs > maxEjectionMs) {
+    const message = `ejection (${formatMs(ejectionMs)}) is longer than maxEjection (${formatMs(maxEjectionMs)})`;
+    problems.push(error(path, message, "make maxEjection the longer one"));
+  }
+}
+
+function validateDiscovery(discovery: readonly DiscoveryConfig[], path: Path, problems: Problem[]): void {
+  const seen = new Set<string>();
+  discovery.forEach((source, i) => {
+    const key = JSON.stringify(source);
+    if (seen.has(key)) problems.push(error([...path, i], "the same is asked for twice", "remove one of them"));
+    seen.add(key);
+    if (source.from !== "dns" || isHostName(source.name)) return;
+    const hint = /:\d+$/.test(source.name) ? "write the port under port" : "";
+    problems.push(error([...path, i, "name"], `expected a host name, found ${JSON.stringify(source.name)}`, hint));
+  });
 }
 
 function addressOf(endpoint: EndpointConfig): string {

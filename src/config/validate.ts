@@ -1,14 +1,18 @@
 // Rules that look at a resolved Config, wherever it came from: names that must exist or be unique, addresses that
 // collide, numbers that contradict each other. Pure; nothing is resolved, bound or opened.
 
-import { isLoopback, parseCidr, parseIp } from "../base/ip.ts";
-import { endpointRowsMax, listenersMax, poolsMax, routesMax } from "../base/limits.ts";
-import type { AdminConfig, BindAddress, Config, ListenerConfig, RouteConfig } from "../model/config.ts";
+import { isLoopback, parseIp } from "../base/ip.ts";
+import { endpointRowsMax, listenersMax, poolsMax } from "../base/limits.ts";
+import type { AdminConfig, BindAddress, Config, ListenerConfig } from "../model/config.ts";
 import { accessLogFields, parseLogTemplate } from "../model/log-fields.ts";
 import { formatBind } from "./address.ts";
+import { checkBlocks } from "./check-text.ts";
 import { error, errorAtKey, warning, type Path, type Problem } from "./problem.ts";
-import { didYouMean, listWords } from "./suggest.ts";
+import { didYouMean } from "./suggest.ts";
+import { validateAccess } from "./validate-guard.ts";
 import { validatePool } from "./validate-pool.ts";
+import { poolsOf, validateRoutes } from "./validate-routes.ts";
+import { validateTests } from "./validate-tests.ts";
 
 /** Everything wrong with the config; empty when it is sound. Paths are those of the YAML form. */
 export function validate(config: Config): readonly Problem[] {
@@ -18,7 +22,8 @@ export function validate(config: Config): readonly Problem[] {
   if (config.accessLog?.format === "template") validateTemplate(config.accessLog.template, problems);
   validateCounts(config, problems);
   validateBinds(config, problems);
-  for (const listener of config.listeners) validateListener(listener, config, problems);
+  const pools = config.pools.map((pool) => pool.name);
+  for (const listener of config.listeners) validateListener(listener, pools, problems);
   const used = new Set(config.listeners.flatMap((l) => l.routes.flatMap(poolsOf)));
   for (const pool of config.pools) {
     validateName(["pools", pool.name], problems);
@@ -27,11 +32,9 @@ export function validate(config: Config): readonly Problem[] {
     }
     validatePool(pool, problems);
   }
+  validateStickyNames(config, problems);
+  validateTests(config, problems);
   return problems;
-}
-
-function poolsOf(route: RouteConfig): readonly string[] {
-  return route.action.kind === "forward" ? route.action.arms.map((arm) => arm.pool) : [];
 }
 
 /** Names become keys of plain objects in plans and answers; those that every object has would be found there. */
@@ -115,42 +118,36 @@ function collide(a: BindAddress, b: BindAddress): boolean {
 /** RFC 9110 7.6.3: a pseudonym (token), or a host with an optional port. */
 const viaPattern = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/;
 
-function validateListener(listener: ListenerConfig, config: Config, problems: Problem[]): void {
+function validateListener(listener: ListenerConfig, pools: readonly string[], problems: Problem[]): void {
   const path: Path = ["listeners", listener.name];
   validateName(path, problems);
-  listener.trustedProxies.forEach((block, i) => {
-    if (parseCidr(block) !== null) return;
-    const message = `expected an address block such as 10.0.0.0/8, found ${JSON.stringify(block)}`;
-    problems.push(error([...path, "trustedProxies", i], message));
-  });
+  checkBlocks(listener.trustedProxies, [...path, "trustedProxies"], problems);
+  if (listener.access !== null) validateAccess(listener.access, [...path, "access"], problems);
   if (listener.via !== null && !viaPattern.test(listener.via)) {
     const message = `expected a name or host:port for the Via header, found ${JSON.stringify(listener.via)}`;
     problems.push(error([...path, "via"], message));
   }
-  validateRoutes(listener, config, path, problems);
+  validateRoutes(listener, pools, path, problems);
 }
 
-function validateRoutes(listener: ListenerConfig, config: Config, path: Path, problems: Problem[]): void {
-  const pools = config.pools.map((pool) => pool.name);
-  if (listener.routes.length === 0) {
-    problems.push({ ...warning([...path, "routes"], "no routes: every request is answered 404"), atKey: true });
-  }
-  if (listener.routes.length > routesMax) {
-    problems.push(
-      errorAtKey([...path, "routes"], `${listener.routes.length} routes; at most ${routesMax} are possible`),
-    );
-  }
-  listener.routes.forEach((route, i) => {
-    const pool = poolsOf(route)[0];
-    if (pool !== undefined && !pools.includes(pool)) {
-      const near = didYouMean(pool, pools);
-      const known = pools.length === 0 ? "there are no pools" : `there are ${listWords(pools)}`;
-      const message = `there is no pool called ${JSON.stringify(pool)}`;
-      problems.push(error([...path, "routes", i, "forward"], message, near === "" ? known : near));
+/** Two pools of one listener whose cookies have one name take each other's clients from their endpoints. */
+function validateStickyNames(config: Config, problems: Problem[]): void {
+  const said = new Set<string>();
+  for (const listener of config.listeners) {
+    const seen = new Map<string, string>();
+    for (const name of new Set(listener.routes.flatMap(poolsOf))) {
+      const sticky = config.pools.find((pool) => pool.name === name)?.sticky;
+      if (sticky?.by !== "cookie") continue;
+      const { cookie } = sticky;
+      const key = JSON.stringify([cookie.name, cookie.path, cookie.domain]);
+      const other = seen.get(key);
+      if (other === undefined) seen.set(key, name);
+      else if (!said.has(name)) {
+        said.add(name);
+        const message = `listener ${listener.name} also uses pool ${other} with a cookie called ${cookie.name}`;
+        const hint = "a client of both would lose its endpoint again and again: give each a name of its own";
+        problems.push(warning(["pools", name, "sticky"], message, hint));
+      }
     }
-    if (i > 0) {
-      const message = "this route is never reached: the one before it takes every request";
-      problems.push(warning([...path, "routes", i], message, "remove one of them"));
-    }
-  });
+  }
 }

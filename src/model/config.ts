@@ -79,7 +79,7 @@ export interface ListenerConfig {
   readonly trustedProxies: readonly string[];
   /**
    * X-Forwarded-* of requests, as AWS ALB's routing.http.xff_header_processing.mode: append = ours are added (after
-   * those of trusted proxies, instead of anybody else's); preserve = the client's go on as they came and none of ours is
+   * those of trusted proxies, instead of anybody else's); preserve = the client's go on as they came, none of ours is
    * added; remove = none goes on.
    */
   readonly forwarded: "append" | "preserve" | "remove";

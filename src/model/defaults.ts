@@ -139,8 +139,8 @@ export const defaultRoute: Omit<RouteConfig, "name" | "action"> = {
 export const defaultForwarded: ListenerConfig["forwarded"] = "append";
 
 /**
- * One form for matching and forwarding, so that no spelling of a path slips past a rule that endpoints would read as the
- * forbidden one; nginx matches so, too. Listeners of which no route looks at the path have defaultPathsUnused.
+ * One form for matching and forwarding, so that no spelling of a path slips past a rule that endpoints would read as
+ * the forbidden one; nginx matches so, too. Listeners of which no route looks at the path have defaultPathsUnused.
  */
 export const defaultPaths: PathsConfig = { mode: "normalize", slashes: "merge", encodedSlashes: "refuse" };
 

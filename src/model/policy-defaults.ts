@@ -1,5 +1,5 @@
-// Defaults of what routes and pools have only when asked for: what is filled in once `cors: true`, `sticky: { by: cookie
-// }` or `rateLimit: { requests: 100 }` is written. With the reasons; peers are those of defaults.ts.
+// Defaults of what routes and pools have only when asked for: what is filled in once `cors: true`, `outlier: {}` or
+// `rateLimit: { requests: 100 }` is written. With the reasons; peers are those of defaults.ts.
 
 import { OFF } from "./config.ts";
 import type {
