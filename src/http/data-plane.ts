@@ -71,6 +71,7 @@ export class DataPlane {
     }
     for (const listener of this.listeners.values()) listener.accessLog = this.accessLogOf(generation);
     this.placeEndpoints(previous, generation);
+    this.dismissMembers(generation);
     if (previous !== null) this.replacePools(previous, generation);
     this.retireOld();
   }
@@ -148,6 +149,23 @@ export class DataPlane {
       this.accessLogs = { key, log: new AccessLog(accessLog, sink, this.context.env.clock) };
     }
     return this.accessLogs.log;
+  }
+
+  /**
+   * Endpoints that are no longer in their pool get nothing new from older generations either: what is under way there
+   * ends, and their rows belong to nobody once it has.
+   */
+  private dismissMembers(generation: Generation): void {
+    for (const older of this.generations) {
+      for (const { name, pool } of older.pools.values()) {
+        const present = generation.pools.get(name)?.pool;
+        if (present === undefined || present === pool) continue;
+        const rows = new Set(present.members.map(({ row }) => row));
+        pool.members.forEach(({ row, target }, index) => {
+          if (target !== null && !rows.has(row)) pool.setTarget(index, null);
+        });
+      }
+    }
   }
 
   /** Waiting exchanges move to the pool that took their pool's place. */

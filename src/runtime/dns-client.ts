@@ -4,6 +4,7 @@
 import { parseIp } from "../base/ip.ts";
 import { dnsQueriesInFlightMax } from "../base/limits.ts";
 import type { Clock } from "../base/ports.ts";
+import type { DnsServerAddress } from "../sys/dns.ts";
 import {
   decodeResponse,
   type DnsQuestion,
@@ -13,11 +14,6 @@ import {
   findRecords,
   ResponseCode,
 } from "../wire/dns/message.ts";
-
-export interface DnsServerAddress {
-  readonly ip: string;
-  readonly port: number;
-}
 
 /** How messages travel; sys/dns.ts has the real thing. Both reject with an Error that has a code. */
 export interface DnsTransport {

@@ -12,6 +12,10 @@ export function endpointKey(pool: string, id: string): string {
   return `${pool}\n${id}`;
 }
 
+export function poolOfKey(key: string): string {
+  return key.slice(0, key.indexOf("\n"));
+}
+
 /** Every endpoint's key, in the order of the configuration. */
 export function endpointKeys(config: Config): readonly string[] {
   return config.pools.flatMap((pool) => pool.endpoints.map((endpoint) => endpointKey(pool.name, endpoint.id)));

@@ -7,6 +7,7 @@ import { LogLevel, type Clock, type Log } from "../base/ports.ts";
 import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
 import type { ResolveConfig } from "../model/config.ts";
 import type { Host, NameAnswer } from "./host.ts";
+import { Settling } from "./settling.ts";
 
 /** A name with whom to ask, and with the bounds for the time between two lookups. */
 export interface NameWish extends ResolveConfig {
@@ -37,10 +38,11 @@ export class Resolver {
   private readonly lookups = new Map<string, Lookup>();
   private readonly queue: Lookup[] = [];
   private inFlight = 0;
-  private waiters: (() => void)[] = [];
+  private readonly settling: Settling;
 
   constructor(options: ResolverOptions) {
     this.options = options;
+    this.settling = new Settling(options.clock, options.timers, () => this.allAnswered());
   }
 
   /** Begins to look up names that are new; forgets none. */
@@ -81,18 +83,7 @@ export class Resolver {
 
   /** Resolves once every name has had its first answer, good or bad, or after timeoutMs. */
   settled(timeoutMs: number): Promise<void> {
-    if (this.allAnswered()) return Promise.resolve();
-    const { timers, clock } = this.options;
-    return new Promise((resolve) => {
-      const finish = (): void => {
-        timers.close(slot);
-        this.waiters = this.waiters.filter((waiter) => waiter !== finish);
-        resolve();
-      };
-      const slot = timers.open({ onDeadline: finish });
-      timers.set(slot, clock.nowMs() + timeoutMs);
-      this.waiters.push(finish);
-    });
+    return this.settling.wait(timeoutMs);
   }
 
   stop(): void {
@@ -131,7 +122,7 @@ export class Resolver {
       const ttlMs = answer?.ttlMs ?? minMs;
       this.options.timers.set(lookup.slot, this.options.clock.nowMs() + Math.max(minMs, Math.min(ttlMs, maxMs)));
       lookup.answered = true;
-      if (this.allAnswered()) for (const waiter of [...this.waiters]) waiter();
+      this.settling.look();
     }
     this.next();
   }

@@ -53,3 +53,22 @@ test("too many names are refused", () => {
   table.retire(2);
   expect(table.propose("cd")).not.toBeNull();
 });
+
+test("a quiet row is given out again before its generation is retired", () => {
+  const table = new RowTable(8);
+  apply(table, "abc", 0);
+  apply(table, "a", 1);
+  table.retire(1, (name, row, lastGeneration) => name === "b" && row === 1 && lastGeneration === 1);
+  expect([...table.live()]).toEqual([0, 2]);
+  expect(apply(table, "axy", 2)).toBe("a0 x1* y3*");
+});
+
+test("a row that becomes free while its name is about to come back is not given to another", () => {
+  const table = new RowTable(8);
+  apply(table, "ab", 0);
+  apply(table, "a", 1);
+  const back = table.propose("ab")!;
+  table.retire(2);
+  table.commit(back, 2);
+  expect(apply(table, "abc", 3)).toBe("a0 b1 c2*");
+});

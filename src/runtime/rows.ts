@@ -61,7 +61,8 @@ export class RowTable {
     for (const [name, row] of this.current) {
       if (!proposal.rows.has(name)) this.leaving.set(name, { row, lastGeneration: generation });
     }
-    const taken = new Set(proposal.fresh);
+    // Not only the fresh ones: a leaving row that the proposal counts on may have become free since it was made.
+    const taken = new Set(proposal.rows.values());
     const stillFree = this.free.filter((row) => !taken.has(row));
     this.free.length = 0;
     this.free.push(...stillFree);
@@ -73,11 +74,15 @@ export class RowTable {
   }
 
   /**
-   * No worker holds a generation older than this one any more: rows that only older ones knew may be given out again.
+   * No worker holds a generation older than this one any more: rows that only older ones knew may be given out again,
+   * and so may those of which isQuiet knows that nobody will write to them, whoever still holds what generation.
    */
-  retire(oldestGeneration: number): void {
+  retire(
+    oldestGeneration: number,
+    isQuiet: (name: string, row: number, lastGeneration: number) => boolean = () => false,
+  ): void {
     for (const [name, { row, lastGeneration }] of this.leaving) {
-      if (lastGeneration >= oldestGeneration) continue;
+      if (lastGeneration >= oldestGeneration && !isQuiet(name, row, lastGeneration)) continue;
       this.leaving.delete(name);
       this.free.push(row);
     }

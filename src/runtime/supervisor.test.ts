@@ -81,6 +81,18 @@ function row(id: string, pool = "users"): number {
 const prepares = (worker: FakeWorker): Extract<ToWorker, { kind: "prepare" }>[] =>
   worker.received.filter((message) => message.kind === "prepare");
 
+/** Has the workers never say that a generation is over. */
+function holdGenerations(): void {
+  for (const worker of host.workers) {
+    const send = worker.send.bind(worker);
+    worker.send = (message, fds) => {
+      if (message.kind !== "commit") return send(message, fds);
+      worker.say({ kind: "committed", generation: message.generation });
+      return true;
+    };
+  }
+}
+
 /** Lets the workers of the machine show signs of life while time passes. */
 async function pass(ms: number, beating: (worker: FakeWorker) => boolean = () => true): Promise<void> {
   for (let at = 0; at < ms; at += 100) {
@@ -238,17 +250,11 @@ describe("reload", () => {
     expect(host.alive.length).toBe(3);
   });
 
-  test("a row is used again only when no worker holds the old generation", async () => {
+  test("a row is used again only when nothing is under way there, or no worker holds the old generation", async () => {
     await start();
     const b = row("b");
-    for (const worker of host.workers) {
-      const send = worker.send.bind(worker);
-      worker.send = (message, fds) => {
-        if (message.kind !== "commit") return send(message, fds);
-        worker.say({ kind: "committed", generation: message.generation });
-        return true;
-      };
-    }
+    columns.active[b] = 1;
+    holdGenerations();
     const other = (id: string): string => base.replace("id: b", `id: ${id}`);
     await reload(other("c"));
     await reload(other("d"));
@@ -262,6 +268,24 @@ describe("reload", () => {
     const rows = [row("e"), row("f")];
     expect(rows).toContain(b);
     expect(columns.endpoint(0, b)[EC.requests]).toBe(0);
+  });
+
+  test("a row where nothing is under way is used again though its generation is held for long", async () => {
+    await start();
+    holdGenerations();
+    const other = (id: string): string => base.replace("id: b", `id: ${id}`);
+    const rows = new Set<number>();
+    for (let i = 0; i < 20; i++) {
+      await reload(other(`n${i}`));
+      rows.add(row(`n${i}`));
+    }
+    expect(rows.size).toBe(2);
+    const held = row("n19");
+    columns.active[held] = 1;
+    for (let i = 20; i < 40; i++) {
+      await reload(other(`n${i}`));
+      expect(row(`n${i}`)).not.toBe(held);
+    }
   });
 
   test("the admin interface moves only when its address does", async () => {

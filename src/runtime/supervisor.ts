@@ -9,15 +9,19 @@ import type { AdminConfig, Config, EndpointConfig, PoolConfig } from "../model/c
 import { diffConfigs, formatChange } from "../config/diff.ts";
 import { hasErrors, type Diagnostic } from "../model/diagnostic.ts";
 import type { Plan } from "../model/plan.ts";
-import { bumpEpoch, Health, type Columns } from "../stats/columns.ts";
+import { bumpEpoch, type Columns } from "../stats/columns.ts";
 import { adminOf } from "../stats/words.ts";
-import { clearEndpointRow, clearListenerRow, clearPoolRow, settleDeadWorker } from "./counters.ts";
+import { settleDeadWorker } from "./counters.ts";
 import { Ejections } from "./ejections.ts";
-import { endpointKey, endpointKeys, nameWishes, nestRows, resolvedOf, subjectsOf } from "./endpoints.ts";
+import { EndpointChanges } from "./endpoint-changes.ts";
+import { endpointKey, endpointKeys, nameWishes, nestRows, poolOfKey, resolvedOf, subjectsOf } from "./endpoints.ts";
+import { clearFreshRows } from "./fresh-rows.ts";
 import type { Host } from "./host.ts";
 import { Journal } from "./journal.ts";
 import { logLevelOf, type LevelLog } from "./level-log.ts";
+import { changesOf, Membership, type Members } from "./membership.ts";
 import { Overrides, type EffectiveEndpoint, type EndpointPatch } from "./overrides.ts";
+import { Pacer } from "./pacer.ts";
 import { Resolver } from "./resolver.ts";
 import { RowTable, type RowProposal } from "./rows.ts";
 import { SocketBook, type SocketProposal } from "./socket-book.ts";
@@ -75,6 +79,9 @@ export type SupervisorState = "starting" | "running" | "draining" | "stopped";
 
 /** Everything that was made for a configuration before it is in force. */
 interface Candidate {
+  /** As it is written; the plan has what discovery and run-time changes add. */
+  readonly written: Config;
+  readonly members: Members;
   readonly plan: Plan;
   readonly workers: number;
   readonly endpointRows: RowProposal;
@@ -91,6 +98,9 @@ export class Supervisor {
   readonly monitor: Monitor;
   readonly workforce: Workforce;
   readonly sockets: SocketBook;
+  readonly membership: Membership;
+  /** Adds and removes endpoints at run time. */
+  readonly endpoints: EndpointChanges;
   state: SupervisorState = "starting";
   /** Reloads since the start, by outcome. */
   readonly reloads = { ok: 0, refused: 0 };
@@ -105,6 +115,8 @@ export class Supervisor {
   private readonly ejections: Ejections;
   private readonly overrides = new Overrides();
   private readonly resolver: Resolver;
+  /** Puts in force what discovery and run-time changes have made of the pools. */
+  private readonly pacer: Pacer;
   private current: Plan | null = null;
   private log: LogFile | null = null;
   private admin: AdminServer | null = null;
@@ -132,6 +144,20 @@ export class Supervisor {
       log,
       resolve: (name, servers) => host.resolve(name, servers),
       onChange: () => this.namesChanged(),
+    });
+    this.pacer = new Pacer(clock, timers, () => this.changeMembers());
+    this.membership = new Membership({
+      clock,
+      timers,
+      host,
+      record: (level, event, fields) => this.journal.record(level, event, fields),
+      onChange: () => void this.pacer.ask(),
+    });
+    this.endpoints = new EndpointChanges({
+      membership: this.membership,
+      journal: this.journal,
+      plan: () => this.current,
+      apply: () => this.pacer.ask(),
     });
     this.workforce = new Workforce({
       clock,
@@ -291,6 +317,8 @@ export class Supervisor {
     this.monitor.stop();
     this.ejections.stop();
     this.resolver.stop();
+    this.membership.stop();
+    this.pacer.stop();
     this.admin?.stop();
     this.admin = null;
     if (this.log !== null) this.options.host.close(this.log.fd);
@@ -300,7 +328,8 @@ export class Supervisor {
   private async reloadNow(): Promise<ReloadResult> {
     let diagnostics: readonly Diagnostic[] = [];
     let reason: string;
-    const before = this.current?.config ?? null;
+    const before = this.membership.written;
+    let dropped: readonly string[] = [];
     try {
       if (this.state !== "running") reason = `not possible while ${this.state}`;
       else {
@@ -308,21 +337,50 @@ export class Supervisor {
         diagnostics = loaded.diagnostics;
         this.report(diagnostics);
         if (loaded.config === null || hasErrors(diagnostics)) reason = "the configuration has errors";
-        else reason = await this.change(loaded.config);
+        else {
+          reason = await this.change(loaded.config);
+          if (reason === "") dropped = this.membership.edits.reconcile(loaded.config);
+        }
       }
     } catch (error) {
       reason = reasonOf(error);
     }
     const generation = this.current?.generation ?? 0;
     const ok = reason === "";
-    const after = this.current?.config ?? null;
-    const changes = ok && before !== null && after !== null ? diffConfigs(before, after).map(formatChange) : [];
+    const after = this.membership.written;
+    const differences = ok && before !== null && after !== null ? diffConfigs(before, after).map(formatChange) : [];
+    const changes = [...differences, ...dropped];
     this.reloads[ok ? "ok" : "refused"]++;
     for (const change of changes) this.options.env.log.write(LogLevel.Info, "configuration changed", { change });
     if (ok) this.journal.record(LogLevel.Info, "configuration in force", { generation, changes: changes.length });
     else this.journal.record(LogLevel.Error, "configuration refused, the old one goes on", { generation, reason });
     this.lastReload = { ok, generation, diagnostics, reason, changes, atMs: this.options.env.clock.wallMs() };
     return this.lastReload;
+  }
+
+  /** Puts in force who belongs to the pools now. "" or why that is not possible; never rejects. */
+  private changeMembers(): Promise<string> {
+    const turn = this.lastTurn.then(async () => {
+      const { written } = this.membership;
+      if (this.state !== "running" || written === null || this.current === null) {
+        return `not possible while ${this.state}`;
+      }
+      const members = this.membership.propose(written);
+      const changes = changesOf(this.current.config, members.config);
+      if (changes.length === 0) {
+        this.membership.commit(written, members); // an endpoint may be the same and come from elsewhere
+        return "";
+      }
+      const reason = await this.change(written).catch(reasonOf);
+      const { generation } = this.current;
+      if (reason !== "") this.journal.record(LogLevel.Error, "endpoints cannot be changed", { generation, reason });
+      else
+        for (const change of changes)
+          this.journal.record(LogLevel.Info, "endpoints changed", { generation, ...change });
+      return reason;
+    });
+    this.lastTurn = turn;
+    return turn;
   }
 
   /** "" or why the configuration cannot be put in force. */
@@ -349,23 +407,44 @@ export class Supervisor {
    * Makes everything a configuration needs, without changing anything that is in force. Throws an Error for the
    * operator.
    */
-  private async prepare(config: Config): Promise<Candidate> {
-    const workers = config.workers === 0 ? this.options.cpuCount : config.workers;
+  private async prepare(written: Config): Promise<Candidate> {
+    try {
+      return await this.prepareFor(written, await this.findMembers(written));
+    } catch (error) {
+      this.forgetNames();
+      throw error;
+    }
+  }
+
+  /** Everybody under a configuration, after the first answers of sources and name servers. */
+  private async findMembers(written: Config): Promise<Members> {
+    this.resolver.ensure(nameWishes(written));
+    await this.membership.open(written, firstLookupMs);
+    const members = this.membership.propose(written);
+    this.resolver.ensure(nameWishes(members.config)); // files may name hosts, too
+    await this.resolver.settled(firstLookupMs);
+    return members;
+  }
+
+  private prepareFor(written: Config, members: Members): Candidate {
+    const { config } = members;
+    const workers = written.workers === 0 ? this.options.cpuCount : written.workers;
+    this.retire();
     const endpointRows = this.endpointRows.propose(endpointKeys(config));
     const listenerRows = this.listenerRows.propose(config.listeners.map(({ name }) => name));
     const poolRows = this.poolRows.propose(config.pools.map(({ name }) => name));
     if (poolRows === null) throw new Error(`more than ${poolsMax} pools, those still draining included`);
     if (endpointRows === null) throw new Error(`more than ${endpointRowsMax} endpoints, those still draining included`);
     if (listenerRows === null) throw new Error(`more than ${listenersMax} listeners, those still draining included`);
-    this.resolver.ensure(nameWishes(config));
-    await this.resolver.settled(firstLookupMs);
     const sockets = this.sockets.propose(config.listeners, workers);
     let log: LogFile | null = null;
     try {
       log = this.openLog(config);
       const admin = this.openAdmin(config.admin);
-      this.clearRows(config, endpointRows, listenerRows);
-      for (const row of poolRows.fresh) clearPoolRow(this.columns, this.workersEver, row);
+      const serving = new Set(this.current?.config.pools.filter((p) => p.endpoints.length > 0).map((p) => p.name));
+      const nowMs = this.options.env.clock.nowMs();
+      const fresh = { endpointRows, listenerRows, poolRows, workers: this.workersEver, serving, nowMs };
+      clearFreshRows(this.columns, config, fresh);
       const plan: Plan = {
         generation: (this.current?.generation ?? 0) + 1,
         config,
@@ -375,11 +454,10 @@ export class Supervisor {
         poolRows: Object.fromEntries(poolRows.rows),
         resolved: resolvedOf(config, endpointRows.rows, (wish) => this.resolver.addressOf(wish)),
       };
-      return { plan, workers, endpointRows, listenerRows, poolRows, sockets, log, admin };
+      return { written, members, plan, workers, endpointRows, listenerRows, poolRows, sockets, log, admin };
     } catch (error) {
       if (log !== null && log !== this.log) this.options.host.close(log.fd);
       this.sockets.rollback(sockets);
-      this.forgetNames();
       throw error;
     }
   }
@@ -394,15 +472,17 @@ export class Supervisor {
 
   private forgetNames(): void {
     this.resolver.reconcile(this.current === null ? [] : nameWishes(this.current.config));
+    this.membership.forget();
   }
 
   /**
    * Makes a candidate the present. The returned function lets go of what the old one needed, once no worker uses it.
    */
   private enforce(candidate: Candidate): () => void {
-    const { plan } = candidate;
+    const { plan, written, members } = candidate;
     const before = { generation: this.current?.generation ?? 0, admin: this.admin, log: this.log };
     this.current = plan;
+    this.membership.commit(written, members);
     this.endpointRows.commit(candidate.endpointRows, before.generation);
     this.listenerRows.commit(candidate.listenerRows, before.generation);
     this.poolRows.commit(candidate.poolRows, before.generation);
@@ -449,23 +529,6 @@ export class Supervisor {
     return same && this.admin !== null ? this.admin : this.options.startAdmin(config, this);
   }
 
-  /** Rows of new names start from nothing. */
-  private clearRows(config: Config, endpointRows: RowProposal, listenerRows: RowProposal): void {
-    const workers = this.workersEver; // rows of others have never been touched, and stay unallocated memory
-    for (const row of listenerRows.fresh) clearListenerRow(this.columns, workers, row);
-    const fresh = new Set(endpointRows.fresh);
-    for (const pool of config.pools) {
-      for (const endpoint of pool.endpoints) {
-        const row = endpointRows.rows.get(endpointKey(pool.name, endpoint.id))!;
-        if (!fresh.has(row)) continue;
-        clearEndpointRow(this.columns, workers, row);
-        Atomics.store(this.columns.health, row, Health.Unknown);
-        Atomics.store(this.columns.weight, row, endpoint.weight);
-        Atomics.store(this.columns.admin, row, adminOf(endpoint.admin));
-      }
-    }
-  }
-
   private writeEndpoint(pool: string, endpoint: EndpointConfig): void {
     const row = this.endpointRows.rows.get(endpointKey(pool, endpoint.id))!;
     const { weight, admin } = this.overrides.effective(pool, endpoint);
@@ -485,7 +548,14 @@ export class Supervisor {
 
   private retire(): void {
     const oldest = this.workforce.oldestGeneration;
-    this.endpointRows.retire(oldest);
+    const { oldestInForce } = this.workforce;
+    const pools = new Set(this.current?.config.pools.map(({ name }) => name));
+    // Workers begin nothing at an endpoint that has left its pool; once nothing is under way there either, its row is
+    // nobody's, even if a tunnel elsewhere keeps its generation for days.
+    this.endpointRows.retire(oldest, (key, row, lastGeneration) => {
+      const isOver = lastGeneration < oldestInForce && Atomics.load(this.columns.active, row) === 0;
+      return isOver && pools.has(poolOfKey(key));
+    });
     this.listenerRows.retire(oldest);
     this.poolRows.retire(oldest);
   }

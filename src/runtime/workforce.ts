@@ -80,6 +80,17 @@ export class Workforce {
     return oldest;
   }
 
+  /** The oldest generation that may still be in force in some worker: all begin nothing under older ones. */
+  get oldestInForce(): number {
+    let oldest = this.current?.plan.generation ?? 0;
+    for (const { pid, generation, oldestGeneration } of this.slots) {
+      // One that has just started may have put in force what it was sent first, and not have said so yet.
+      const inForce = generation !== 0 ? generation : oldestGeneration;
+      if (pid !== 0 && inForce !== 0) oldest = Math.min(oldest, inForce);
+    }
+    return oldest;
+  }
+
   /** First start. Resolves with "" once all workers run the plan, or with why one does not. */
   async launch(deployment: Deployment, count: number): Promise<string> {
     if (this.stopping) return "stopped before it was running";
