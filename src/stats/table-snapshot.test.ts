@@ -157,6 +157,7 @@ describe("filling", () => {
 test("a table is worth saving when an entry was made or touched since", () => {
   const table = newTable();
   expect(wasUsedSince(table, 0, 10_000)).toBe(false);
+  expect(wasUsedSince(table, -Infinity, 10_000)).toBe(false);
   put(table, 1, 10_000);
   expect(wasUsedSince(table, 9000, 60_000)).toBe(true);
   expect(wasUsedSince(table, 20_000, 60_000)).toBe(false);

@@ -90,7 +90,7 @@ export function wasUsedSince(table: SharedTable, thenMs: number, nowMs: number):
   table.each((slot) => {
     youngestMs = Math.min(youngestMs, table.ageMs(slot, nowMs));
   });
-  return nowMs - youngestMs >= thenMs - stepMs;
+  return youngestMs !== Infinity && nowMs - youngestMs >= thenMs - stepMs;
 }
 
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array {

@@ -114,11 +114,15 @@ export function fileExists(path: string): boolean {
  * FileError.
  */
 export function writeTextAtomic(path: string, text: string, mode = 0o644): void {
+  writeAtomic(path, Buffer.from(text, "utf8"), mode);
+}
+
+/** As writeTextAtomic, for bytes. */
+export function writeAtomic(path: string, bytes: Uint8Array, mode: number): void {
   const temporary = `${path}.${process.pid}.tmp`;
   let fd = -1;
   try {
     fd = openSync(temporary, "w", mode);
-    const bytes = Buffer.from(text, "utf8");
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at);
     fsyncSync(fd);
     closeSync(fd);

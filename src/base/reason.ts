@@ -1,0 +1,5 @@
+// What something that was thrown says to the operator.
+
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
