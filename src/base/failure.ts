@@ -24,6 +24,8 @@ export const FailureCause = {
   Expectation: 14,
   Version: 15,
   Circuit: 16, // a circuit limit of the pool
+  Denied: 17, // the route does not admit this client or request
+  Limited: 18, // a limit of the route on requests
 } as const;
 export type FailureCause = (typeof FailureCause)[keyof typeof FailureCause];
 
@@ -88,6 +90,8 @@ const clientStatus: Readonly<Record<number, number>> = {
 function decide(side: Side, phase: Phase, cause: FailureCause, reused: boolean): FailureRule {
   if (side === Side.Client) return { status: clientStatus[cause] ?? 0, blamesEndpoint: false, retry: "never" };
   if (side === Side.Proxy) {
+    if (cause === FailureCause.Denied) return { status: 403, blamesEndpoint: false, retry: "never" };
+    if (cause === FailureCause.Limited) return { status: 429, blamesEndpoint: false, retry: "never" };
     const status =
       cause === FailureCause.Internal ? 500 : cause === FailureCause.Timeout && phase !== Phase.Queue ? 504 : 503;
     return { status, blamesEndpoint: false, retry: "never" };
@@ -155,6 +159,8 @@ const causeWords: readonly string[] = [
   "expectation",
   "version",
   "circuit",
+  "denied",
+  "limited",
 ];
 
 /** The cause as a word for logs and metrics. */

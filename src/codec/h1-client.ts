@@ -258,7 +258,7 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
 
   /** A request of HTTP/1.0 without Host goes on as HTTP/1.1, which wants one (RFC 9112 3.2): the endpoint's address. */
   private withHost(head: Head, added: Scratch): Scratch {
-    if (head.hostEnd > head.hostStart) return added;
+    if (head.hostEnd > head.hostStart || (head.flags & HeadFlag.NewHost) !== 0) return added;
     const { remoteAddress, remotePort } = this.connection;
     const host = remoteAddress.includes(":") ? `[${remoteAddress}]` : remoteAddress;
     named.length = 0;

@@ -52,6 +52,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   headSent = false;
   endsWithClose = false;
   memo: Uint8Array | null = null;
+  peer: { readonly address: Uint8Array | null } | null = null;
   private state: State = State.Idle;
   private readonly timer: number;
   private headBuffer: HeadBuffer | null = null;

@@ -76,6 +76,8 @@ export interface ServerStream extends HttpStream {
   takeBytesOut(): number;
   /** Something an exchange wants to remember with the connection: its forwarded fields. */
   memo: Uint8Array | null;
+  /** The peer's address in bytes (null = it has none), once somebody has asked for it. */
+  peer: { readonly address: Uint8Array | null } | null;
   /** The response under way is the last one on this connection. */
   closeAfterResponse(): void;
   /** Closes an idle connection now, a busy one after its response. */

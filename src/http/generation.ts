@@ -2,17 +2,11 @@
 // switch replaces the reference and nothing else.
 
 import type { Cidr } from "../base/ip.ts";
-import type { ClientTimeouts } from "../codec/h1-client.ts";
 import type { AccessLogConfig, ListenerConfig } from "../model/config.ts";
+import type { PathRules } from "../route/path.ts";
+import type { Router } from "../route/router.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
-
-export interface Route extends ClientTimeouts {
-  readonly pool: PoolRuntime;
-  /** The whole exchange; 0 = no bound. */
-  readonly totalMs: number;
-  /** Silence in a tunnel; 0 = no bound. */
-  readonly tunnelMs: number;
-}
+import type { Route } from "./route.ts";
 
 export interface ListenerPlan {
   readonly name: string;
@@ -24,7 +18,8 @@ export interface ListenerPlan {
   readonly viaLine: Uint8Array | null;
   /** Connections this worker may hold open. */
   readonly connectionsMax: number;
-  readonly routes: readonly Route[];
+  readonly pathRules: PathRules;
+  readonly router: Router<Route>;
 }
 
 export interface Generation {

@@ -15,10 +15,11 @@ import { type Head, Method } from "../wire/head.ts";
 import type { AccessLog } from "./access-log.ts";
 import type { AcceptGate, Gated } from "./accept-gate.ts";
 import { answer } from "./answer.ts";
-import { Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import type { ExchangePool } from "./exchange-pool.ts";
-import type { ForwardedFacts } from "./forwarded.ts";
-import type { Generation, ListenerPlan, Route } from "./generation.ts";
+import type { ForwardedFacts, ForwardedMode } from "./forwarded.ts";
+import type { ReplayMemory } from "./replay-buffer.ts";
+import type { Generation, ListenerPlan } from "./generation.ts";
 
 /** What all listeners of a worker share. */
 export interface ListenerShared {
@@ -27,6 +28,7 @@ export interface ListenerShared {
   readonly rng: Rng;
   readonly connector: Connector;
   readonly exchanges: ExchangePool;
+  readonly replayMemory: ReplayMemory;
   readonly gate: AcceptGate;
 }
 
@@ -53,10 +55,12 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
   writeMs = 0;
   trustedProxies: readonly Cidr[] = [];
   viaLine: Uint8Array | null = null;
+  forwarded: ForwardedMode = "append";
   private readonly tunnels = new Set<Exchange>();
   private readonly connections = new Set<ServerStream>();
   private sockets: { readonly key: string; readonly socket: Listening }[] = [];
-  private readonly rng: Rng;
+  readonly rng: Rng;
+  readonly replayMemory: ReplayMemory;
   private readonly gate: AcceptGate;
   private paused = false;
   private openCount = 0;
@@ -68,6 +72,7 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
     this.rng = shared.rng;
     this.connector = shared.connector;
     this.exchanges = shared.exchanges;
+    this.replayMemory = shared.replayMemory;
     this.gate = shared.gate;
     this.gate.join(this);
     this.counters = counters;
@@ -96,6 +101,7 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
     this.writeMs = timeouts.writeMs;
     this.trustedProxies = plan.trustedProxies;
     this.viaLine = plan.viaLine;
+    this.forwarded = plan.config.forwarded;
     this.balanceAccepting();
   }
 
@@ -179,7 +185,7 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
   /** Breaks what is left. */
   abort(): void {
     const f = failure(Side.Proxy, Phase.Tunnel, FailureCause.Drain);
-    for (const exchange of [...this.tunnels]) exchange.cutTunnel(f);
+    for (const exchange of [...this.tunnels]) exchange.tunnel?.cut(f);
     for (const connection of [...this.connections]) connection.connection.abort();
   }
 
@@ -216,10 +222,6 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
     if (cause === FailureCause.Timeout) this.counters[LC.timeouts]!++;
     else if (cause === FailureCause.Reset) this.counters[LC.clientAborts]!++;
     else this.counters[LC.badRequests]!++;
-  }
-
-  routeFor(_head: Head): Route | null {
-    return this.plan.routes[0] ?? null;
   }
 
   makeRequestId(words: Uint32Array): void {

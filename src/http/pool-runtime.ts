@@ -5,9 +5,12 @@ import { type Failure, failure, FailureCause, Phase, Side } from "../base/failur
 import type { Clock } from "../base/ports.ts";
 import { TICK_MS, type TimerOwner, type TimerWheel } from "../base/timer-wheel.ts";
 import type { ConnectionShare } from "../pool/connection-share.ts";
-import type { Pool } from "../pool/pool.ts";
+import type { PickState } from "../balance/balancer.ts";
+import type { Connector } from "../pool/connector.ts";
+import { ALL_FULL, type Pool } from "../pool/pool.ts";
 import { WaitQueue } from "../pool/queue.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Stickiness } from "../pool/stickiness/stickiness.ts";
+import type { Attempts } from "./attempts.ts";
 
 const queueFull = failure(Side.Proxy, Phase.Queue, FailureCause.Full);
 
@@ -18,9 +21,11 @@ export class PoolRuntime implements TimerOwner {
   readonly key: string;
   /** Limits the pool's connections; null = nothing does. */
   readonly share: ConnectionShare | null;
+  /** Keeps clients at their endpoints; null = nothing does. */
+  readonly stickiness: Stickiness | null;
   /** Why wait() has last said no. */
   refusal: Failure = queueFull;
-  private readonly queue: WaitQueue<Exchange>;
+  private readonly queue: WaitQueue<Attempts>;
   private readonly clock: Clock;
   private readonly timers: TimerWheel;
   private timer = -1; // open only while somebody waits
@@ -33,11 +38,13 @@ export class PoolRuntime implements TimerOwner {
     clock: Clock,
     timers: TimerWheel,
     share: ConnectionShare | null = null,
+    stickiness: Stickiness | null = null,
   ) {
     this.name = name;
     this.key = key;
     this.pool = pool;
     this.share = share;
+    this.stickiness = stickiness;
     this.queue = new WaitQueue(pool.config.queue.size);
     this.clock = clock;
     this.timers = timers;
@@ -48,14 +55,32 @@ export class PoolRuntime implements TimerOwner {
     return this.queue.length;
   }
 
-  /** Queues the exchange; false if the queue is full, or too many requests wait in all workers: see refusal. */
-  wait(exchange: Exchange): boolean {
+  /**
+   * An endpoint for the request, and the right to a connection to it: Pool.acquire(), and ALL_FULL where the pool may
+   * open no more connections. fresh = an idle connection will not do.
+   */
+  acquire(state: PickState, connector: Connector, fresh: boolean): number {
+    const { pool } = this;
+    const index = pool.acquire(state);
+    if (index < 0 || this.share === null || connector.reserve(pool.members[index]!.row, fresh)) return index;
+    pool.undo(index);
+    return ALL_FULL;
+  }
+
+  /** Takes an acquire() back: the request is not sent. */
+  undo(index: number, connector: Connector): void {
+    this.pool.undo(index);
+    connector.unreserve();
+  }
+
+  /** Queues the request; false if the queue is full, or too many requests wait in all workers: see refusal. */
+  wait(request: Attempts): boolean {
     const { circuit } = this.pool;
     if (circuit !== null && !circuit.enterQueue()) {
       this.refusal = circuit.refuse("pending");
       return false;
     }
-    if (!this.queue.push(exchange)) {
+    if (!this.queue.push(request)) {
       if (circuit !== null) circuit.leaveQueue();
       this.refusal = queueFull;
       return false;
@@ -66,8 +91,8 @@ export class PoolRuntime implements TimerOwner {
     return true;
   }
 
-  leave(exchange: Exchange): void {
-    if (this.queue.remove(exchange) && this.pool.circuit !== null) this.pool.circuit.leaveQueue();
+  leave(request: Attempts): void {
+    if (this.queue.remove(request) && this.pool.circuit !== null) this.pool.circuit.leaveQueue();
   }
 
   onDeadline(_slot: number, nowMs: number): void {

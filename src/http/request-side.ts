@@ -21,7 +21,7 @@ export class RequestSide implements HttpStreamSink {
     this.exchange.onClientMoved(count);
   }
   onTrailers(head: Head): void {
-    this.exchange.onClientTrailers(head);
+    this.exchange.attempts.sendTrailers(head);
   }
   onDrain(): void {
     this.exchange.onClientDrain();

@@ -55,6 +55,7 @@ export class RecordingStream implements ServerStream {
   resetBy: Failure = 0;
   paused = false;
   text = "";
+  peer: { readonly address: Uint8Array | null } | null = null;
   readonly localPort = 8080;
   readonly connection: Connection;
 

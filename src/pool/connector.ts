@@ -113,7 +113,8 @@ export class Connector implements ClientOwner {
     return true;
   }
 
-  private unreserve(): void {
+  /** Gives back a place that reserve() took, if connect() does not follow. */
+  unreserve(): void {
     if (this.reserved < 0) return;
     this.shares[this.reserved]?.remove(1);
     this.reserved = -1;

@@ -1,0 +1,129 @@
+// What a request has to pass before its route's action, in this order: blocks of addresses, CORS preflights (answered
+// before anybody is asked for a password), rate limits, requests in progress, passwords, other services, hooks. Checks
+// are synchronous; one that has to wait says so and wakes the exchange, which goes on behind it.
+
+import { Scratch } from "../base/bytes.ts";
+import type { CidrSet } from "../base/cidr-set.ts";
+import type { Hash64, HashSeed } from "../base/keyed-hash.ts";
+import { REFUSED } from "../limit/concurrency.ts";
+import type { RouteConcurrency, RouteRateLimit } from "../limit/limit-book.ts";
+import type { Head } from "../wire/head.ts";
+import { type Cors, isPreflight } from "./cors.ts";
+import type { Exchange } from "./exchange.ts";
+import { limitKeyOf } from "./limit-key.ts";
+import { denied, limited } from "./refusals.ts";
+import { addressOf } from "./request-facts.ts";
+
+export const Verdict = {
+  /** On to the next check. */
+  Pass: 0,
+  /** The request has been answered: the exchange is over. */
+  Done: 1,
+  /** Later; the check calls exchange.wake() with the ticket that exchange.sleep() gave it. */
+  Wait: 2,
+} as const;
+export type Verdict = (typeof Verdict)[keyof typeof Verdict];
+
+export interface Check {
+  /** The request's head is valid until this returns. */
+  check(exchange: Exchange, head: Head): Verdict;
+}
+
+export class Guard {
+  private readonly checks: readonly Check[];
+
+  constructor(checks: readonly Check[]) {
+    this.checks = checks;
+  }
+
+  /** Asks the checks from number `from` on. Pass = all have passed. */
+  admit(exchange: Exchange, head: Head, from: number): Verdict {
+    for (let i = from; i < this.checks.length; i++) {
+      exchange.guardAt = i + 1;
+      const verdict = this.checks[i]!.check(exchange, head);
+      if (verdict !== Verdict.Pass) return verdict;
+    }
+    return Verdict.Pass;
+  }
+}
+
+const lines = new Scratch(512);
+const key: Hash64 = { a: 0, b: 0 };
+
+/** access: allow and deny. Deny wins; who has no address (unix sockets) is let in. */
+export class AccessCheck implements Check {
+  private readonly allow: CidrSet | null;
+  private readonly deny: CidrSet | null;
+
+  constructor(allow: CidrSet | null, deny: CidrSet | null) {
+    this.allow = allow;
+    this.deny = deny;
+  }
+
+  check(exchange: Exchange, head: Head): Verdict {
+    const address = addressOf(exchange, head);
+    if (address === null) return Verdict.Pass;
+    const admitted = (this.allow === null || this.allow.holds(address)) && !this.deny?.holds(address);
+    return admitted ? Verdict.Pass : exchange.deny(403, denied, null);
+  }
+}
+
+/** Answers preflights of CORS. */
+export class PreflightCheck implements Check {
+  private readonly cors: Cors;
+
+  constructor(cors: Cors) {
+    this.cors = cors;
+  }
+
+  check(exchange: Exchange, head: Head): Verdict {
+    if (!isPreflight(head)) return Verdict.Pass;
+    return exchange.answerOwn(this.cors.preflight(head, exchange.listener.clock.wallMs()), false);
+  }
+}
+
+/** One rate limit; its header fields go with the answer, whoever gives it. */
+export class RateCheck implements Check {
+  private readonly rate: RouteRateLimit;
+  private readonly seed: HashSeed;
+
+  constructor(rate: RouteRateLimit, seed: HashSeed) {
+    this.rate = rate;
+    this.seed = seed;
+  }
+
+  check(exchange: Exchange, head: Head): Verdict {
+    const { limit, by, status, fields } = this.rate;
+    const address = by.from === "source" ? addressOf(exchange, head) : null;
+    if (!limitKeyOf(by, head, address, this.seed, key)) return Verdict.Pass;
+    const waitMs = limit.check(key, exchange.listener.clock.cachedMs);
+    if (waitMs === 0) {
+      exchange.limits.note(this.rate);
+      return Verdict.Pass;
+    }
+    lines.length = 0;
+    fields.put(lines, limit, waitMs);
+    return exchange.deny(status, limited, lines);
+  }
+}
+
+/** A bound of requests in progress; the exchange gives the place back when it is over. */
+export class ConcurrencyCheck implements Check {
+  private readonly bound: RouteConcurrency;
+  private readonly seed: HashSeed;
+
+  constructor(bound: RouteConcurrency, seed: HashSeed) {
+    this.bound = bound;
+    this.seed = seed;
+  }
+
+  check(exchange: Exchange, head: Head): Verdict {
+    const { limit, by } = this.bound;
+    const address = by.from === "source" ? addressOf(exchange, head) : null;
+    if (!limitKeyOf(by, head, address, this.seed, key)) return Verdict.Pass;
+    const slot = limit.acquire(key, exchange.listener.clock.cachedMs);
+    if (slot === REFUSED) return exchange.deny(429, limited, null);
+    exchange.limits.hold(limit, slot);
+    return Verdict.Pass;
+  }
+}

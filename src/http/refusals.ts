@@ -1,0 +1,12 @@
+// Failures that the exchange itself finds, as constants.
+
+import { type Failure, failure, FailureCause, Phase, Side } from "../base/failure.ts";
+
+/** The path, or what a route makes of it, is none: 400. */
+export const badPath: Failure = failure(Side.Client, Phase.RequestHead, FailureCause.Protocol);
+/** The request body is longer than it may be: 413. */
+export const bodyTooLarge: Failure = failure(Side.Client, Phase.RequestBody, FailureCause.BodyTooLarge);
+/** The route does not admit this client: 403, 401. */
+export const denied: Failure = failure(Side.Proxy, Phase.RequestHead, FailureCause.Denied);
+/** A limit of the route on requests: 429. */
+export const limited: Failure = failure(Side.Proxy, Phase.RequestHead, FailureCause.Limited);
