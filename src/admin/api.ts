@@ -3,8 +3,8 @@
 
 import { adminBodyBytesMax, weightMax } from "../base/limits.ts";
 import type { Env } from "../base/ports.ts";
+import { withoutSecrets } from "../config/secrets.ts";
 import { didYouMean } from "../config/suggest.ts";
-import type { Config } from "../model/config.ts";
 import type { EndpointPatch } from "../runtime/overrides.ts";
 import type { ReloadResult, Supervisor } from "../runtime/supervisor.ts";
 import { poolView, poolViews, readinessView, statusView } from "../runtime/views.ts";
@@ -237,22 +237,6 @@ function showConfig({ supervisor }: ApiOptions): Response {
   const { plan } = supervisor;
   if (plan === null) return refusal(503, "no configuration is in force yet", "ask again in a moment");
   return json({ generation: plan.generation, config: withoutSecrets(plan.config) });
-}
-
-/** The configuration as it may be shown: secrets are replaced by stars. */
-export function withoutSecrets(config: Config): Config {
-  const { admin } = config;
-  const pools = config.pools.map((pool) => {
-    if (pool.health === null) return pool;
-    const headers = Object.entries(pool.health.headers).map(([name, value]) => [name, isSecret(name) ? "***" : value]);
-    return { ...pool, health: { ...pool.health, headers: Object.fromEntries(headers) as Record<string, string> } };
-  });
-  return { ...config, admin: admin === null || admin.token === null ? admin : { ...admin, token: "***" }, pools };
-}
-
-/** Health checks may carry credentials. */
-function isSecret(header: string): boolean {
-  return /^(authorization|proxy-authorization|cookie)$|token|secret|key|password/i.test(header);
 }
 
 async function reload({ supervisor }: ApiOptions): Promise<Response> {
