@@ -46,6 +46,12 @@ describe("tables", () => {
     expect(asking([{ paths: ["*"] }])({ target: "/b" })).toBe(0);
   });
 
+  test("tell whether they look at requests at all", () => {
+    expect(routerOf([]).looks).toBe(false);
+    expect(routerOf([{}, { paths: ["/a"] }]).looks).toBe(false);
+    expect(routerOf([{ paths: ["/a"] }, {}]).looks).toBe(true);
+  });
+
   test("carry the caller's values", () => {
     const { router } = compileRouter([{ match: matchAll, value: "users" }], paths("raw"));
     expect(router!.values).toEqual(["users"]);
