@@ -25,7 +25,7 @@ admin: { bind: 127.0.0.1:9900, token: a-token-of-letters }
 listeners: { web: { bind: 127.0.0.1:80, forward: users } }
 pools:
   users:
-    health: { path: /health, headers: { authorization: secret, x-plain: seen } }
+    health: { path: /health, headers: { authorization: hushed, x-plain: seen } }
     endpoints: [{ address: 10.0.0.1:80, id: a, weight: 3 }, "10.0.0.2:80", "unix:/run/c.sock"]
 `;
 
@@ -137,7 +137,7 @@ describe("reading", () => {
     expect(json).toMatchObject({ generation: 1, config: { admin: { token: "***" } } });
     expect(body).toContain('"x-plain": "seen"');
     expect(body).not.toContain("a-token-of-letters");
-    expect(body).not.toContain("secret");
+    expect(body).not.toContain("hushed");
   });
 
   test("metrics are Prometheus text", async () => {
