@@ -44,7 +44,8 @@ function compilePool(config: PoolConfig, plan: Plan, previous: Generation | null
   if (known !== undefined && known.key === key) return known;
   const { env, columns, worker } = context;
   const { clock, timers } = env;
-  const pool = new Pool(config, members, columns, worker, env.rng, clock, row);
+  // What has been spent stays spent: endpoints that come and go must not fill the budget again.
+  const pool = new Pool(config, members, columns, worker, env.rng, clock, row, known?.pool.budget);
   const shared = { workers: plan.workers, columns, worker, row, clock, timers };
   const endpoints = members.map((member) => member.row);
   const share = connections === 0 ? null : new ConnectionShare({ ...shared, max: connections, endpoints });
