@@ -1,7 +1,7 @@
 // Everything one worker serves with: its listeners, its connections to endpoints, the generation in force. The
 // supervisor's messages end here as a handful of calls.
 
-import type { Env, LineSink, Target } from "../base/ports.ts";
+import type { Env, LineSink, Sealer, Target } from "../base/ports.ts";
 import type { ConnectionShare } from "../pool/connection-share.ts";
 import { Connector } from "../pool/connector.ts";
 import type { Columns } from "../stats/columns.ts";
@@ -20,6 +20,8 @@ export interface WorkerContext {
   readonly accessLog: LineSink | null;
   /** Connections of all kinds this process may hold, by its descriptor limit; 0 = no bound but the listeners' own. */
   readonly connectionsMax: number;
+  /** A sealer under these keys (Plan.cookieKeys, at least one). */
+  readonly newSealer: (keys: readonly string[]) => Sealer;
 }
 
 export class DataPlane {

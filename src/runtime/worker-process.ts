@@ -23,6 +23,7 @@ import {
   rssBytes,
   sendToParent,
 } from "../sys/process.ts";
+import { sealerOf } from "../sys/sealer.ts";
 import { openSharedMemory } from "../sys/shm.ts";
 import { LevelLog } from "./level-log.ts";
 import { BOOT_VARIABLE, type ToWorker, type WorkerBoot } from "./messages.ts";
@@ -174,7 +175,11 @@ export function runWorker<G>(maker: PlaneMaker<G>): void {
     },
   };
   const connectionsMax = fileLimit === null ? 0 : Math.floor(fileLimit.soft * connectionShare);
-  shell = new WorkerShell({ env, columns, worker: boot.worker, accessLog, connectionsMax }, host, maker);
+  shell = new WorkerShell(
+    { env, columns, worker: boot.worker, accessLog, connectionsMax, newSealer: sealerOf },
+    host,
+    maker,
+  );
   onParentMessage((message) => shell.receive(message as ToWorker));
   onParentGone(() => shell.orphaned());
 }
