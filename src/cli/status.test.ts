@@ -67,7 +67,7 @@ const pool: PoolView = {
       ...endpoint,
       id: "b",
       origin: "dns",
-      address: "b.test:1",
+      address: "b:1",
       health: "down",
       admin: "drain",
       usable: false,
@@ -101,7 +101,7 @@ test("the table of a pool", () => {
   file more.yaml: 0 endpoints, nothing yet
 ENDPOINT         STATE        WEIGHT  ACTIVE  REQUESTS  FAILURES    P50    P99  REMARK
 app/10.0.0.1:80  up                1       2        10         0  1.3ms  251ms
-app/b            down, drain       1       2        10         0      -      -  b.test:1  = no address  from dns  backup  x
+app/b            down, drain       1       2        10         0      -      -  b:1  = no address  from dns  backup  x
 `);
   expect(formatStatus(status, [pool], pc.createColors(true))).toMatch(/\u001b\[31m/);
 });
