@@ -5,7 +5,8 @@ import { latin1Text, Scratch } from "../base/bytes.ts";
 import { passwordChecksMax, passwordQueueMax } from "../base/limits.ts";
 import type { PasswordChecker } from "../base/passwords.ts";
 import type { BasicAuthConfig } from "../model/route-config.ts";
-import { passwordChecker, secretWords } from "../sys/passwords.ts";
+import { passwordChecker } from "../sys/passwords.ts";
+import { randomBytes } from "../sys/sealer.ts";
 import { Auth, type AuthWaiter, BasicAuth } from "./basic-auth.ts";
 import { PasswordDesk } from "./password-desk.ts";
 import { requestHead, sentHead } from "./test-kit.ts";
@@ -55,8 +56,8 @@ let desk: PasswordDesk;
 let auth: BasicAuth;
 beforeEach(() => {
   checker = new SlowChecker();
-  desk = new PasswordDesk(checker);
-  auth = new BasicAuth(config(), desk, secretWords(4));
+  desk = new PasswordDesk(checker, randomBytes(16));
+  auth = new BasicAuth(config(), desk);
 });
 
 const encoded = (login: string): string => Buffer.from(login).toString("base64");
@@ -153,13 +154,13 @@ test("few comparisons at once, a bounded number waits, the rest is told to come 
 });
 
 test("a hash that cannot be compared lets nobody in, and the desk goes on", async () => {
-  auth = new BasicAuth(config({ users: [{ name: "joe", hash: "broken" }] }), desk, secretWords(4));
+  auth = new BasicAuth(config({ users: [{ name: "joe", hash: "broken" }] }), desk);
   for (let k = 0; k < 5; k++) expect(await outcome(fieldOf(`joe:${k}`))).toBe(-1);
 });
 
 test("more logins than are remembered", async () => {
   const users = Array.from({ length: 40 }, (_, k) => ({ name: `u${k}`, hash: "p" }));
-  auth = new BasicAuth(config({ users }), desk, secretWords(4));
+  auth = new BasicAuth(config({ users }), desk);
   for (let round = 0; round < 2; round++) {
     for (let k = 0; k < 40; k++) expect(await outcome(fieldOf(`u${k}:p`))).toBe(k);
   }
@@ -170,7 +171,7 @@ test("what the endpoint sees: the user's name as we know it, and no password", (
   const sent = (over: Partial<BasicAuthConfig>): string => {
     const added = new Scratch(16);
     const head = requestHead(text);
-    new BasicAuth(config(over), desk, secretWords(4)).apply(head, added, 1);
+    new BasicAuth(config(over), desk).apply(head, added, 1);
     return Buffer.from(sentHead(head, added), "latin1").toString().split("\n").slice(2, -2).join("\n");
   };
   expect(sent({})).toBe("Accept: */*\nX-User: Ännchen");
@@ -190,7 +191,7 @@ test("with real hashes", async () => {
     { name: "anna", hash: "$2y$05$garej2f5FBfA9OjWsd0MZ.KLuBMSa/H2tV9MiVh4dPadHL2KBt6AO" },
     { name: "bert", hash: "$5$rounds=2000$abc$Bk4qsRJlxvTq.nn8O791bNTgZCJx285nfJCuRG31NS7" },
   ];
-  auth = new BasicAuth(config({ users }), new PasswordDesk(passwordChecker), secretWords(4));
+  auth = new BasicAuth(config({ users }), new PasswordDesk(passwordChecker, randomBytes(16)));
   const heard = (login: string): Promise<number> =>
     new Promise((resolve) => expect(ask(fieldOf(login), { onAuth: resolve })).toBe(Auth.Wait));
   expect(await Promise.all([heard("anna:Grüße 1"), heard("bert:short"), heard("bert:Grüße 1")])).toEqual([0, 1, -1]);

@@ -6,7 +6,7 @@
 // the challenge line, Busy 503. After Yes, apply() makes the request what the endpoint is to see.
 
 import { copyOf, latin1Text, type Scratch } from "../base/bytes.ts";
-import { beginHash, feedBytes, finishHash, type HashSeed } from "../base/keyed-hash.ts";
+import { beginHash, feedBytes, finishHash } from "../base/keyed-hash.ts";
 import { credentialBytesMax, verifiedLoginsMax } from "../base/limits.ts";
 import type { BasicAuthConfig } from "../model/route-config.ts";
 import { SharedTable, sharedTableWords } from "../stats/shared-table.ts";
@@ -59,8 +59,6 @@ export class BasicAuth {
   user = -1;
   private readonly config: BasicAuthConfig;
   private readonly desk: PasswordDesk;
-  private readonly seedA: HashSeed;
-  private readonly seedB: HashSeed;
   private readonly numbers: ReadonlyMap<string, number>;
   /** The line that names the user to the endpoint, by number. */
   private readonly lines: readonly Uint8Array[];
@@ -72,13 +70,11 @@ export class BasicAuth {
   private readonly tag: Tag = { a: 0, b: 0, c: 0, d: 0 };
   private readonly half = { a: 0, b: 0 };
 
-  /** secret: four random words fit for secrets, this worker's own. The configuration is valid. */
-  constructor(config: BasicAuthConfig, desk: PasswordDesk, secret: Uint32Array) {
+  /** The configuration is valid. */
+  constructor(config: BasicAuthConfig, desk: PasswordDesk) {
     const { realm, users, userHeader, passAuthorization } = config;
     this.config = config;
     this.desk = desk;
-    this.seedA = { k0: secret[0]! | 0, k1: secret[1]! | 0 };
-    this.seedB = { k0: secret[2]! | 0, k1: secret[3]! | 0 };
     this.challenge = latin1(`WWW-Authenticate: Basic realm="${realm}", charset="UTF-8"\r\n`);
     this.numbers = new Map(users.map(({ name }, number) => [name, number]));
     const encoder = new TextEncoder();
@@ -122,12 +118,12 @@ export class BasicAuth {
 
   private hash(bytes: Uint8Array, start: number, end: number): void {
     const { tag, half } = this;
-    beginHash(this.seedA);
+    beginHash(this.desk.seeds[0]);
     feedBytes(bytes, start, end);
     finishHash(half);
     tag.a = half.a;
     tag.b = half.b;
-    beginHash(this.seedB);
+    beginHash(this.desk.seeds[1]);
     feedBytes(bytes, start, end);
     finishHash(half);
     tag.c = half.a;

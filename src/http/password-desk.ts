@@ -1,6 +1,7 @@
 // Where passwords wait to be compared with their hashes. A comparison is slow on purpose, so few are under way at once
 // and few wait: whoever floods us with logins gets 503, and nobody else's requests become slower.
 
+import type { HashSeed } from "../base/keyed-hash.ts";
 import { passwordChecksMax, passwordQueueMax } from "../base/limits.ts";
 import type { PasswordChecker } from "../base/passwords.ts";
 
@@ -12,12 +13,18 @@ interface Check {
 
 /** One for each worker. */
 export class PasswordDesk {
+  /** Keys of the hashes under which verdicts are remembered. */
+  readonly seeds: readonly [HashSeed, HashSeed];
   private readonly checker: PasswordChecker;
   private readonly waiting: Check[] = [];
   private underWay = 0;
 
-  constructor(checker: PasswordChecker) {
+  /** secret: 16 random bytes that are fit for secrets, this worker's own. */
+  constructor(checker: PasswordChecker, secret: Uint8Array) {
     this.checker = checker;
+    const words = new DataView(secret.buffer, secret.byteOffset, 16);
+    const seedAt = (at: number): HashSeed => ({ k0: words.getInt32(at), k1: words.getInt32(at + 4) });
+    this.seeds = [seedAt(0), seedAt(8)];
   }
 
   get isFull(): boolean {

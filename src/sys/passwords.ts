@@ -21,8 +21,3 @@ function sameText(a: string, b: string): boolean {
   for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
   return difference === 0;
 }
-
-/** Random words that are fit for secrets. */
-export function secretWords(count: number): Uint32Array {
-  return crypto.getRandomValues(new Uint32Array(count));
-}
