@@ -48,8 +48,11 @@ export class PoolRuntime implements TimerOwner {
     return this.queue.length;
   }
 
-  /** Queues the exchange; false if the queue is full, or too many requests wait in all workers: see refusal. */
-  wait(exchange: Exchange): boolean {
+  /**
+   * Queues the exchange; false if the queue is full, or too many requests wait in all workers: see refusal.
+   * lacksConnection: there is an endpoint for it, but the pool may have no further connection.
+   */
+  wait(exchange: Exchange, lacksConnection = false): boolean {
     const { circuit } = this.pool;
     if (circuit !== null && !circuit.enterQueue()) {
       this.refusal = circuit.refuse("pending");
@@ -57,7 +60,7 @@ export class PoolRuntime implements TimerOwner {
     }
     if (!this.queue.push(exchange)) {
       if (circuit !== null) circuit.leaveQueue();
-      this.refusal = queueFull;
+      this.refusal = circuit !== null && lacksConnection ? circuit.refuse("connections") : queueFull;
       return false;
     }
     // A slot may become free in another worker, which cannot tell us: look again at every tick.
