@@ -1,41 +1,24 @@
 // The admin API: what runs, and the few things that may be changed while it runs. A router by hand; every answer but
 // metrics, events and the liveness word is JSON. It changes nothing by itself: the supervisor does.
 
-import { adminBodyBytesMax, weightMax } from "../base/limits.ts";
-import type { Env } from "../base/ports.ts";
+import { withoutSecrets } from "../config/secrets.ts";
 import { didYouMean } from "../config/suggest.ts";
-import type { Config } from "../model/config.ts";
-import type { EndpointPatch } from "../runtime/overrides.ts";
-import type { ReloadResult, Supervisor } from "../runtime/supervisor.ts";
+import type { ReloadResult } from "../runtime/supervisor.ts";
 import { poolView, poolViews, readinessView, statusView } from "../runtime/views.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../stats/prometheus.ts";
-import { isAdminWord } from "../stats/words.ts";
 import { json, refusal, text } from "./answers.ts";
 import { bearsToken, foreignness } from "./auth.ts";
+import { type ApiOptions, type Call, type Handler, unknownPool } from "./call.ts";
+import {
+  addEndpoint,
+  allEndpoints,
+  oneEndpoint,
+  patchEndpoint,
+  removeEndpoint,
+  removeNamedEndpoint,
+} from "./endpoints.ts";
 import { streamEvents } from "./event-stream.ts";
 import { formatMetrics } from "./metrics.ts";
-
-export interface ApiOptions {
-  readonly supervisor: Supervisor;
-  readonly env: Pick<Env, "clock" | "timers">;
-  readonly pid: number;
-  /** The bearer token in force; null = none is needed. */
-  readonly token: () => string | null;
-  /** True when calls come over a unix socket, whose file's permissions decide who may. */
-  readonly overUnixSocket: boolean;
-}
-
-/** One call, its path matched. */
-interface Call {
-  readonly request: Request;
-  readonly url: URL;
-  /** Decoded path segments in the places of the pattern's braces. */
-  readonly parts: readonly string[];
-  /** Who calls, for the log. */
-  readonly by: string;
-}
-
-type Handler = (options: ApiOptions, call: Call) => Response | Promise<Response>;
 
 interface Route {
   readonly path: string;
@@ -52,7 +35,14 @@ const routes: readonly Route[] = [
   { path: "/api/v1/status", methods: { GET: status } },
   { path: "/api/v1/pools", methods: { GET: allPools } },
   { path: "/api/v1/pools/{pool}", methods: { GET: onePool } },
-  { path: "/api/v1/pools/{pool}/endpoints/{id}", methods: { GET: oneEndpoint, PATCH: patchEndpoint } },
+  {
+    path: "/api/v1/pools/{pool}/endpoints",
+    methods: { GET: allEndpoints, POST: addEndpoint, DELETE: removeNamedEndpoint },
+  },
+  {
+    path: "/api/v1/pools/{pool}/endpoints/{id}",
+    methods: { GET: oneEndpoint, PATCH: patchEndpoint, DELETE: removeEndpoint },
+  },
   { path: "/api/v1/config", methods: { GET: showConfig } },
   { path: "/api/v1/reload", methods: { POST: reload } },
   { path: "/api/v1/events", methods: { GET: events } },
@@ -141,118 +131,17 @@ function allPools({ supervisor, env }: ApiOptions): Response {
 
 function onePool({ supervisor, env }: ApiOptions, { parts }: Call): Response {
   const [name = ""] = parts;
-  const all = supervisor.plan?.config.pools ?? [];
-  const pool = all.find((candidate) => candidate.name === name);
-  if (pool !== undefined) return json(poolView(supervisor, pool, env.clock.nowMs()));
-  return unknown(
-    "pool",
-    name,
-    all.map((candidate) => candidate.name),
-  );
-}
-
-function oneEndpoint({ supervisor, env }: ApiOptions, { parts }: Call): Response {
-  const [pool = "", id = ""] = parts;
-  const found = supervisor.findEndpoint(pool, id);
-  if (found === null) return unknownEndpoint(supervisor, pool, id);
-  return json(poolView(supervisor, found.pool, env.clock.nowMs()).endpoints.find((endpoint) => endpoint.id === id));
-}
-
-async function patchEndpoint(options: ApiOptions, call: Call): Promise<Response> {
-  const { supervisor } = options;
-  const [pool = "", id = ""] = call.parts;
-  if (supervisor.findEndpoint(pool, id) === null) return unknownEndpoint(supervisor, pool, id);
-  const body = await readJson(call.request);
-  if (body instanceof Response) return body;
-  const patch = checkPatch(body);
-  if (patch instanceof Response) return patch;
-  supervisor.patchEndpoint(pool, id, patch, call.by);
-  return oneEndpoint(options, call);
-}
-
-/** The body as JSON, or the answer that says what is wrong with it. */
-async function readJson(request: Request): Promise<unknown> {
-  const declared = Number(request.headers.get("content-length") ?? 0);
-  const body = declared > adminBodyBytesMax ? null : await request.text();
-  if (body === null || body.length > adminBodyBytesMax) {
-    return refusal(413, `the body is larger than ${adminBodyBytesMax} bytes`, "send only what is to change");
-  }
-  try {
-    return JSON.parse(body) as unknown;
-  } catch {
-    return refusal(400, "the body is not JSON", 'send for example {"weight": 2}');
-  }
-}
-
-const patchKeys = ["weight", "admin"];
-
-function checkPatch(body: unknown): EndpointPatch | Response {
-  const example = 'send for example {"weight": 2} or {"admin": "drain"}';
-  if (typeof body !== "object" || body === null || Array.isArray(body)) {
-    return refusal(400, "the body is not a JSON object", example);
-  }
-  const strange = Object.keys(body).find((key) => !patchKeys.includes(key));
-  if (strange !== undefined) {
-    const near = didYouMean(strange, patchKeys);
-    const hint = near === "" ? "weight and admin can be changed while running; the rest in the file" : `${near}?`;
-    return refusal(400, `unknown key ${JSON.stringify(strange)}`, hint);
-  }
-  const { weight, admin } = body as { readonly weight?: unknown; readonly admin?: unknown };
-  if (weight === undefined && admin === undefined) return refusal(400, "nothing to change", example);
-  if (weight !== undefined && !(Number.isInteger(weight) && Number(weight) >= 0 && Number(weight) <= weightMax)) {
-    return refusal(400, `weight must be a whole number from 0 to ${weightMax}`, "0 gives it nothing new");
-  }
-  if (admin !== undefined && !isAdminWord(admin)) {
-    return refusal(400, "admin must be ready, drain or maint", "drain lets what is under way finish");
-  }
-  return {
-    ...(weight === undefined ? {} : { weight: Number(weight) }),
-    ...(isAdminWord(admin) ? { admin } : {}),
-  };
-}
-
-function unknownEndpoint(supervisor: Supervisor, pool: string, id: string): Response {
-  const all = supervisor.plan?.config.pools ?? [];
-  const found = all.find(({ name }) => name === pool);
-  if (found === undefined)
-    return unknown(
-      "pool",
-      pool,
-      all.map(({ name }) => name),
-    );
-  return unknown(
-    "endpoint",
-    id,
-    found.endpoints.map((endpoint) => endpoint.id),
-  );
-}
-
-function unknown(what: string, name: string, known: readonly string[]): Response {
-  const near = didYouMean(name, known);
-  const some = known.slice(0, 10).join(", ") + (known.length > 10 ? ", …" : "");
-  return refusal(404, `there is no ${what} ${JSON.stringify(name)}`, near === "" ? `there are: ${some}` : `${near}?`);
+  const pool = supervisor.plan?.config.pools.find((candidate) => candidate.name === name);
+  return pool === undefined ? unknownPool(supervisor, name) : json(poolView(supervisor, pool, env.clock.nowMs()));
 }
 
 function showConfig({ supervisor }: ApiOptions): Response {
   const { plan } = supervisor;
-  if (plan === null) return refusal(503, "no configuration is in force yet", "ask again in a moment");
-  return json({ generation: plan.generation, config: withoutSecrets(plan.config) });
-}
-
-/** The configuration as it may be shown: secrets are replaced by stars. */
-export function withoutSecrets(config: Config): Config {
-  const { admin } = config;
-  const pools = config.pools.map((pool) => {
-    if (pool.health === null) return pool;
-    const headers = Object.entries(pool.health.headers).map(([name, value]) => [name, isSecret(name) ? "***" : value]);
-    return { ...pool, health: { ...pool.health, headers: Object.fromEntries(headers) as Record<string, string> } };
-  });
-  return { ...config, admin: admin === null || admin.token === null ? admin : { ...admin, token: "***" }, pools };
-}
-
-/** Health checks may carry credentials. */
-function isSecret(header: string): boolean {
-  return /^(authorization|proxy-authorization|cookie)$|token|secret|key|password/i.test(header);
+  const { written } = supervisor.membership;
+  if (plan === null || written === null) {
+    return refusal(503, "no configuration is in force yet", "ask again in a moment");
+  }
+  return json({ generation: plan.generation, config: withoutSecrets(written) });
 }
 
 async function reload({ supervisor }: ApiOptions): Promise<Response> {

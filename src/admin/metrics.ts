@@ -154,6 +154,7 @@ function writeEndpoints(writer: PrometheusWriter, supervisor: Supervisor, nowMs:
     }),
   );
   writePools(writer, supervisor, pools);
+  writeDiscovery(writer, pools);
   for (const { name, type, help, of } of endpointMetrics) {
     writer.family(PREFIX + name, type, help);
     for (const { labels, counters } of all) writer.sample(labels, counters[EC[of]]!);
@@ -189,6 +190,18 @@ function writePools(writer: PrometheusWriter, supervisor: Supervisor, pools: rea
   for (const { name, circuit } of pools) {
     for (const limit of limits) if (circuit[limit]) writer.sample({ pool: name, limit }, circuit[limit].refused);
   }
+}
+
+function writeDiscovery(writer: PrometheusWriter, pools: readonly PoolView[]): void {
+  const sources = pools.flatMap(({ name: pool, discovery }) =>
+    discovery.map((report) => ({ report, labels: { pool, from: report.from, source: report.name } })),
+  );
+  writer.family(`${PREFIX}discovery_endpoints`, "gauge", "Endpoints that the source has.");
+  for (const { report, labels } of sources) writer.sample(labels, report.endpoints);
+  writer.family(`${PREFIX}discovery_age_seconds`, "gauge", "Since they were last confirmed.");
+  for (const { report, labels } of sources) if (report.ageMs !== null) writer.sample(labels, report.ageMs / 1000);
+  writer.family(`${PREFIX}discovery_trouble`, "gauge", "1 while something is wrong with the source.");
+  for (const { report, labels } of sources) writer.sample(labels, report.trouble === "" ? 0 : 1);
 }
 
 function writeEndpointStates(writer: PrometheusWriter, all: readonly EndpointSums[]): void {

@@ -68,6 +68,30 @@ export const concurrencyKeysMax = limit(
   "keys",
   "keys with requests or connections in progress that a concurrency limit can count; those beyond go uncounted",
 );
+export const passwordChecksMax = limit(
+  "passwordChecksMax",
+  2,
+  "checks",
+  "passwords compared with their hashes at once in one worker: each is tens of milliseconds of a processor",
+);
+export const passwordQueueMax = limit(
+  "passwordQueueMax",
+  64,
+  "checks",
+  "passwords waiting to be compared in one worker; a request that brings one more is answered 503",
+);
+export const credentialBytesMax = limit(
+  "credentialBytesMax",
+  1024,
+  "bytes",
+  "user name and password as a client sends them; longer ones are wrong",
+);
+export const verifiedLoginsMax = limit(
+  "verifiedLoginsMax",
+  4096,
+  "logins",
+  "logins of one route whose verdict a worker remembers, so that each password is compared once",
+);
 export const headBytesMax = limit(
   "headBytesMax",
   1024 * 1024,

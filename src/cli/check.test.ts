@@ -131,7 +131,7 @@ my.yaml: 2 errors
     expect(await check(["x.yaml"], s.io, world({ "x.yaml": changed }, fetchConfig))).toBe(0);
     expect(asked).toEqual([{ bind: { ip: "::1", port: 99, unixPath: null }, token: "0123456789abcdef" }]);
     expect(s.out).toEndWith(`the running instance would change:
-  ~ settings: admin.bind: 127.0.0.1:9900 -> [::1]:99
+  ~ settings: admin.bind: 127.0.0.1:9900 -> [::1]:99, admin.token: added
   - endpoint app/b:1
   + endpoint app/c:1
 `);

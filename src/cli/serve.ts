@@ -8,12 +8,13 @@ import type { LoadedFile } from "../config/load.ts";
 import { createSystemHost } from "../runtime/system-host.ts";
 import { LevelLog } from "../runtime/level-log.ts";
 import { Supervisor } from "../runtime/supervisor.ts";
-import { columnsBytes, columnsSizeMax, openColumns } from "../stats/columns.ts";
+import { columnsBytes, columnsSizeMax, openColumns, setSeed } from "../stats/columns.ts";
 import { tcpKeepAliveMs } from "../base/limits.ts";
 import { createEnv } from "../sys/env.ts";
 import { writeTextAtomic } from "../sys/files.ts";
 import { createLog } from "../sys/log.ts";
 import { cpuCount, onSignal, onUncaught, pid, raiseFileLimit } from "../sys/process.ts";
+import { randomBytes } from "../sys/sealer.ts";
 import { createSharedMemory } from "../sys/shm.ts";
 import { ExitCode, type Io } from "./command.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
@@ -40,6 +41,7 @@ async function superviseUntilEnd(options: ServeOptions, io: Io, log: LevelLog): 
   onUncaught(env.failed);
   raiseFileLimit();
   const memory = createSharedMemory(columnsBytes(columnsSizeMax));
+  setSeed(memory.buffer, new Uint32Array(randomBytes(8).buffer));
   let lastText = "";
   const supervisor = new Supervisor({
     env,

@@ -28,6 +28,7 @@ test("columns are as wide as their widest cell, numbers stand on the right, noth
 
 const endpoint: EndpointView = {
   id: "10.0.0.1:80",
+  origin: "config",
   address: "10.0.0.1:80",
   weight: 1,
   backup: false,
@@ -52,6 +53,10 @@ const pool: PoolView = {
   name: "app",
   balance: "round-robin",
   noneHealthy: "fail",
+  discovery: [
+    { from: "dns", name: "api.internal", endpoints: 1, ageMs: 65_000, trouble: "the name server failed" },
+    { from: "file", name: "more.yaml", endpoints: 0, ageMs: null, trouble: "" },
+  ],
   usable: 1,
   repeats: 0,
   retriesRefused: 0,
@@ -61,10 +66,12 @@ const pool: PoolView = {
     {
       ...endpoint,
       id: "b",
+      origin: "dns",
+      address: "b:1",
       health: "down",
       admin: "drain",
       usable: false,
-      reason: "drain",
+      reason: "x",
       backup: true,
       resolved: null,
       latencyMs: null,
@@ -90,9 +97,11 @@ test("the table of a pool", () => {
   const text = formatStatus(status, [pool], pc.createColors(false));
   expect(text).toContain("sluice 1.2.3  running for 5s  pid 42  generation 7\n");
   expect(text).toEndWith(`POOL app  round-robin  1 of 2 endpoints usable
+  dns api.internal: 1 endpoint, 1m 5s ago; the name server failed
+  file more.yaml: 0 endpoints, nothing yet
 ENDPOINT         STATE        WEIGHT  ACTIVE  REQUESTS  FAILURES    P50    P99  REMARK
 app/10.0.0.1:80  up                1       2        10         0  1.3ms  251ms
-app/b            down, drain       1       2        10         0      -      -  10.0.0.1:80  = no address  backup  drain
+app/b            down, drain       1       2        10         0      -      -  b:1  = no address  from dns  backup  x
 `);
   expect(formatStatus(status, [pool], pc.createColors(true))).toMatch(/\u001b\[31m/);
 });

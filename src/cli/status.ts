@@ -1,6 +1,7 @@
 // `sluice status`: what a running instance is doing, as a table.
 
 import pc from "picocolors";
+import type { SourceReport } from "../runtime/source.ts";
 import type { EndpointView, PoolView, StatusView } from "../runtime/views.ts";
 import { adminHelp, adminOptions, connectAdmin } from "./admin-client.ts";
 import { ExitCode, type Command } from "./command.ts";
@@ -141,7 +142,15 @@ function poolTable(pool: PoolView, colors: Colors): string {
   const paint = pool.usable === 0 ? colors.red : pool.usable < pool.endpoints.length ? colors.yellow : colors.green;
   const rows = pool.endpoints.map((endpoint) => endpointRow(pool, endpoint, colors));
   const title = `${colors.bold(`POOL ${pool.name}`)}  ${pool.balance}  ${paint(usable)}\n`;
-  return title + formatTable(columns, rows, colors.dim);
+  const sources = pool.discovery.map((source) => `  ${describeSource(source, colors)}\n`).join("");
+  return title + sources + formatTable(columns, rows, colors.dim);
+}
+
+/** "dns api.internal: 3 endpoints, 5s ago", with what is wrong. */
+function describeSource({ from, name, endpoints, ageMs, trouble }: SourceReport, colors: Colors): string {
+  const when = ageMs === null ? "nothing yet" : `${formatUptime(ageMs)} ago`;
+  const told = `${from} ${name}: ${plural(endpoints, "endpoint")}, ${when}`;
+  return trouble === "" ? told : `${told}; ${colors.yellow(trouble)}`;
 }
 
 function endpointRow(pool: PoolView, endpoint: EndpointView, colors: Colors): readonly Cell[] {
@@ -159,6 +168,7 @@ function endpointRow(pool: PoolView, endpoint: EndpointView, colors: Colors): re
     [
       id === address ? "" : address,
       endpoint.resolved === undefined ? "" : `= ${endpoint.resolved ?? "no address"}`,
+      endpoint.origin === "config" ? "" : `from ${endpoint.origin}`,
       endpoint.backup ? "backup" : "",
       endpoint.reason,
     ]

@@ -5,30 +5,58 @@
 import { parseCidr } from "../base/ip.ts";
 import type { Target } from "../base/ports.ts";
 import type { WorkerContext } from "../http/data-plane.ts";
-import type { Generation, ListenerPlan, Route } from "../http/generation.ts";
+import type { Generation, ListenerPlan } from "../http/generation.ts";
 import { PoolRuntime } from "../http/pool-runtime.ts";
-import type { EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from "../model/config.ts";
+import type { EndpointConfig, ListenerConfig, PoolConfig } from "../model/config.ts";
 import type { Plan } from "../model/plan.ts";
 import { ConnectionShare } from "../pool/connection-share.ts";
 import { Pool } from "../pool/pool.ts";
 import type { Member } from "../pool/roster.ts";
 import { parseIp } from "../base/ip.ts";
+import { buildStickiness, sessionTableName, type StickyParts } from "../pool/stickiness/build.ts";
+import { TokenBox } from "../pool/stickiness/token.ts";
+import { compilePathRules } from "../route/path.ts";
+import { LimitBook } from "../limit/limit-book.ts";
+import { compileRoutes, type RouteParts } from "./compile-route.ts";
 import { latin1 } from "../wire/h1/tables.ts";
 
 /** Throws an Error with a sentence for the operator when the plan cannot be served. */
 export function compile(plan: Plan, previous: Generation | null, context: WorkerContext): Generation {
+  const { columns, worker } = context;
+  const { arena, seed } = columns;
+  const { tables, workers } = plan;
+  const sticky = { clock: context.env.clock, box: tokenBox(plan, previous, context), seed, arena, tables };
   const pools = new Map<string, PoolRuntime>();
   for (const config of plan.config.pools) {
-    pools.set(config.name, compilePool(config, plan, previous, context));
+    pools.set(config.name, compilePool(config, plan, previous, context, sticky));
   }
+  const limits = new LimitBook(plan.config, { arena, tables, workers, worker }, previous?.limits ?? null);
+  const parts = { pools, limits, sticky, passwords: context.passwords };
   const listeners = new Map<string, ListenerPlan>();
   for (const config of plan.config.listeners) {
-    listeners.set(config.name, compileListener(config, plan, pools, context.worker));
+    listeners.set(config.name, compileListener(config, plan, worker, parts));
   }
-  return { number: plan.generation, accessLog: plan.config.accessLog, listeners, pools, exchanges: 0 };
+  const { accessLog } = plan.config;
+  const { cookieKeys } = plan;
+  const shared = { limits, tokens: { keys: cookieKeys.join(" "), box: sticky.box } };
+  return { number: plan.generation, accessLog, listeners, pools, ...shared, exchanges: 0 };
 }
 
-function compilePool(config: PoolConfig, plan: Plan, previous: Generation | null, context: WorkerContext): PoolRuntime {
+/** The seals of cookies; those of the generation before, if the keys are the same. */
+function tokenBox(plan: Plan, previous: Generation | null, context: WorkerContext): TokenBox | null {
+  const { cookieKeys } = plan;
+  if (cookieKeys.length === 0) return null;
+  if (previous !== null && previous.tokens.keys === cookieKeys.join(" ")) return previous.tokens.box;
+  return new TokenBox(context.newSealer(cookieKeys));
+}
+
+function compilePool(
+  config: PoolConfig,
+  plan: Plan,
+  previous: Generation | null,
+  context: WorkerContext,
+  sticky: StickyParts,
+): PoolRuntime {
   const rows = plan.endpointRows[config.name] ?? {};
   const members = config.endpoints.map((endpoint): Member => {
     const row = rows[endpoint.id];
@@ -39,16 +67,22 @@ function compilePool(config: PoolConfig, plan: Plan, previous: Generation | null
   if (row === undefined) throw new Error(`pool ${config.name} has no row`);
   const { connections } = config.circuit;
   // Addresses of names are not part of the key: they change without a new generation.
-  const key = JSON.stringify([config, row, members.map((member) => member.row), connections && plan.workers]);
+  const table = plan.tables[sessionTableName(config.name)] ?? 0;
+  const keys = config.sticky?.by === "cookie" ? plan.cookieKeys : [];
+  const rowNumbers = members.map((member) => member.row);
+  const key = JSON.stringify([config, row, rowNumbers, connections && plan.workers, table, keys]);
   const known = previous?.pools.get(config.name);
   if (known !== undefined && known.key === key) return known;
   const { env, columns, worker } = context;
   const { clock, timers } = env;
-  const pool = new Pool(config, members, columns, worker, env.rng, clock, row);
+  // What has been spent stays spent: endpoints that come and go must not fill the budget again.
+  const pool = new Pool(config, members, columns, worker, env.rng, clock, row, known?.pool.budget);
   const shared = { workers: plan.workers, columns, worker, row, clock, timers };
   const endpoints = members.map((member) => member.row);
   const share = connections === 0 ? null : new ConnectionShare({ ...shared, max: connections, endpoints });
-  return new PoolRuntime(config.name, key, pool, clock, timers, share);
+  const ids = members.map((member) => member.config.id);
+  const stickiness = buildStickiness(config.name, config.sticky, ids, sticky);
+  return new PoolRuntime(config.name, key, pool, clock, timers, share, stickiness);
 }
 
 function targetOf(endpoint: EndpointConfig, resolved: string | null | undefined): Target | null {
@@ -62,12 +96,7 @@ function shareOf(limit: number, worker: number, workers: number): number {
   return Math.max(1, Math.floor(limit / workers) + (worker < limit % workers ? 1 : 0));
 }
 
-function compileListener(
-  config: ListenerConfig,
-  plan: Plan,
-  pools: ReadonlyMap<string, PoolRuntime>,
-  worker: number,
-): ListenerPlan {
+function compileListener(config: ListenerConfig, plan: Plan, worker: number, parts: RouteParts): ListenerPlan {
   const row = plan.listenerRows[config.name];
   if (row === undefined) throw new Error(`listener ${config.name} has no row`);
   const trustedProxies = config.trustedProxies.map((text) => {
@@ -83,15 +112,7 @@ function compileListener(
     viaLine: config.via === null ? null : latin1(`Via: 1.1 ${config.via}\r\n`),
     // The limit is for the whole balancer; each worker holds its share, since the kernel spreads connections evenly.
     connectionsMax: shareOf(config.limits.connections, worker, plan.workers),
-    routes: config.routes.map((route) => compileRoute(config.name, route, pools)),
+    pathRules: compilePathRules(config.paths),
+    router: compileRoutes(config, parts),
   };
-}
-
-function compileRoute(listener: string, config: RouteConfig, pools: ReadonlyMap<string, PoolRuntime>): Route {
-  const name = config.action.kind === "forward" ? config.action.arms[0]?.pool : undefined;
-  if (name === undefined) throw new Error(`listener ${listener}: route ${config.name} forwards nowhere`);
-  const pool = pools.get(name);
-  if (pool === undefined) throw new Error(`listener ${listener}: no pool "${name}"`);
-  const { connectMs, sendMs, responseMs, totalMs, tunnelMs } = config.timeouts;
-  return { pool, connectMs, sendMs, responseMs, totalMs, tunnelMs };
 }

@@ -10,6 +10,7 @@ import { lower } from "./lower.ts";
 import { independent, withoutMistakes } from "./partial.ts";
 import { placeProblems, sortDiagnostics, type Locate, type Path, type Problem } from "./problem.ts";
 import { configSchema } from "./schema.ts";
+import { refuseHooks } from "./ts/hooks.ts";
 import { checkPlain } from "./ts/plain.ts";
 import { validate } from "./validate.ts";
 import { parseYaml } from "./yaml/parse.ts";
@@ -114,7 +115,7 @@ export function loadText(text: string, file: string): Loaded {
   if (text.length > configBytesMax) return refuse(file, `the configuration is larger than ${configBytesMax} bytes`);
   const parsed = parseYaml(text, file);
   if (parsed.value === null) return { config: null, diagnostics: parsed.diagnostics };
-  const { config, problems } = understand(parsed.value);
+  const { config, problems } = understand(parsed.value, refuseHooks(parsed.value));
   const known = new Set(parsed.diagnostics.map((d) => d.path));
   const found = placeProblems(problems, parsed.locate).filter((d) => !known.has(d.path));
   return finish(config, [...parsed.diagnostics, ...found]);
@@ -134,9 +135,12 @@ function finish(config: Config | null, diagnostics: readonly Diagnostic[]): Load
 }
 
 /** Types first, then what was typed together, then the whole. Mistakes of one kind do not hide those of the next. */
-function understand(value: unknown): { readonly config: Config | null; readonly problems: readonly Problem[] } {
-  let rest: unknown = value;
-  const mistakes: Problem[] = [];
+function understand(
+  value: unknown,
+  refused: readonly Problem[] = [],
+): { readonly config: Config | null; readonly problems: readonly Problem[] } {
+  const mistakes: Problem[] = [...refused];
+  let rest: unknown = refused.length === 0 ? value : withoutMistakes(value, refused);
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const parsed = parseWith(configSchema, rest, keyPlaces());
     if (parsed.value !== null) {

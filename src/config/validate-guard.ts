@@ -1,6 +1,7 @@
 // The rules about what keeps requests out or in order: access, authentication, CORS, compression, rates.
 
 import { formatMs } from "../base/duration.ts";
+import { passwordHashProblem } from "../base/passwords.ts";
 import { OFF, type RouteConfig } from "../model/config.ts";
 import type {
   BasicAuthConfig,
@@ -45,20 +46,9 @@ export function validateAccess(access: NonNullable<RouteConfig["access"]>, path:
   checkBlocks(access.deny, [...path, "deny"], problems);
 }
 
-/** What a hash looks like; only its form: whether it can be computed is not looked at. */
-const hashForms: readonly (readonly [string, RegExp])[] = [
-  ["bcrypt", /^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/],
-  ["argon2", /^\$argon2(id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,}$/],
-  ["SHA-256-crypt", /^\$5\$(rounds=\d+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{43}$/],
-  ["SHA-512-crypt", /^\$6\$(rounds=\d+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{86}$/],
-];
-
-/** What stands before the hash tells the kind; a password in plain text tells none. */
+/** YAML takes nothing out of single quotes; shells do, out of double ones. */
 function hashHint(hash: string): string {
-  const make = "make one with htpasswd -nB NAME";
-  if (hash.startsWith("$apr1$") || hash.startsWith("{SHA}")) return `this old kind is not safe: ${make}`;
-  const kind = /^\$(2[aby]|argon2|5|6)/.exec(hash);
-  return kind === null ? `${make}; the password itself has no place here` : "it is not whole: put it in single quotes";
+  return /^\$(2[aby]|argon2|5|6)/.test(hash) ? "put it in single quotes, whole" : "make one with htpasswd -nB NAME";
 }
 
 function validateBasicAuth(auth: BasicAuthConfig, path: Path, problems: Problem[]): void {
@@ -68,9 +58,8 @@ function validateBasicAuth(auth: BasicAuthConfig, path: Path, problems: Problem[
     if (name === "" || name.includes(":") || /[\u0000-\u001f\u007f]/.test(name)) {
       problems.push(errorAtKey(at, "a user name has no colon and no control characters"));
     }
-    if (!hashForms.some(([, form]) => form.test(hash))) {
-      problems.push(error(at, "expected the hash of a password (bcrypt, argon2 or SHA-crypt)", hashHint(hash)));
-    }
+    const problem = passwordHashProblem(hash);
+    if (problem !== null) problems.push(error(at, `the hash of a password ${problem}`, hashHint(hash)));
   }
   if (!/^[ !#-[\]-~]*$/.test(auth.realm)) {
     problems.push(error([...path, "realm"], "a realm is printable ASCII without quotes and backslashes"));

@@ -18,25 +18,21 @@ const clock: Clock = {
 };
 
 /** A finished exchange, as far as the log looks at one. */
-function finished(head: string, over: Partial<Record<keyof Exchange, unknown>> = {}): Exchange {
+function finished(head: string, over: Partial<Record<keyof Exchange, unknown>> = {}, attempts: object = {}): Exchange {
   const parsed = requestHead(head);
   return {
     client: Object.assign(new RecordingStream("192.0.2.7"), { bytesOut: 1500 }),
     clientBytesOutBefore: 500,
     headAgain: () => parsed,
     startMs: 1000,
-    pickedMs: 1010,
-    connectedMs: 1030,
     answeredMs: 1200.25,
     status: 200,
     requestBodyBytes: 10,
     tunnelBytesSent: 0,
-    attempts: 2,
-    endpointId: "a",
+    attempts: { pickedMs: 1010, connectedMs: 1030, count: 2, endpointId: "a", pool: { name: "app" }, ...attempts },
     failure: 0,
     requestIdText: () => "req-1",
     listener: { name: "web", trustedProxies: [], scheme: "http" },
-    pool: { name: "app" },
     ...over,
   } as unknown as Exchange;
 }
@@ -129,7 +125,7 @@ describe("access log", () => {
     const long = `${method} /${'"'.repeat(9000)} HTTP/1.1\n${fields}`;
     const listener = { name, trustedProxies: [], scheme: "http" };
     const ids = { endpointId: name, pool: { name }, requestIdText: () => "i".repeat(128) };
-    const text = line("json", "", finished(long, { listener, ...ids }));
+    const text = line("json", "", finished(long, { listener }, ids));
     expect(text.length).toBeLessThanOrEqual(logLineBytesMax);
     expect(JSON.parse(text)).toMatchObject({ status: 200, requestId: "i".repeat(100), endpoint: "n".repeat(100) });
   });

@@ -90,7 +90,7 @@ export class AccessLog {
     entry.connectMs = x.attempts.connectedMs === 0 ? 0 : x.attempts.connectedMs - x.attempts.pickedMs;
     entry.responseMs = x.attempts.connectedMs === 0 || x.answeredMs === 0 ? 0 : x.answeredMs - x.attempts.connectedMs;
     entry.listener = x.listener.name;
-    entry.pool = x.attempts.pool === null ? "" : x.attempts.pool.name;
+    entry.pool = x.attempts.pool?.name ?? "";
     entry.endpoint = x.attempts.endpointId;
     entry.attempts = x.attempts.count;
     entry.failure = x.failure;

@@ -2,12 +2,12 @@
 // safe failure, and gives everything back exactly once. One per Exchange, used again with it.
 
 import { Scratch } from "../base/bytes.ts";
-import { type Failure, failure, FailureCause, phaseOf, Phase, Side } from "../base/failure.ts";
+import { causeOf, type Failure, failure, FailureCause, phaseOf, Phase, Side } from "../base/failure.ts";
 import { markTried, type PickState } from "../balance/balancer.ts";
 import { newPickState, resetPickState } from "../balance/pick-state.ts";
 import type { H1Client } from "../codec/h1-client.ts";
 import { Flow, type UpstreamSink } from "../codec/stream.ts";
-import { NOBODY, OVER_LIMIT } from "../pool/pool.ts";
+import { ALL_FULL, NOBODY, OVER_LIMIT } from "../pool/pool.ts";
 import { StickyMark } from "../pool/stickiness/stickiness.ts";
 import { EC, LC } from "../stats/columns.ts";
 import type { Head, Method } from "../wire/head.ts";
@@ -16,7 +16,7 @@ import { discardAnswer } from "./discard.ts";
 import type { Exchange } from "./exchange.ts";
 import { addForwarded, clientAddress } from "./forwarded.ts";
 import { hashOf } from "./hash-key.ts";
-import type { PoolRuntime } from "./pool-runtime.ts";
+import { LACKS_CONNECTION, type PoolRuntime } from "./pool-runtime.ts";
 import { ReplayBuffer } from "./replay-buffer.ts";
 import { addressOf, requestFacts } from "./request-facts.ts";
 import { ResponseLines } from "./response-lines.ts";
@@ -89,6 +89,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   start(runtime: PoolRuntime, head: Head, more: boolean): void {
     const { exchange } = this;
     this.usePool(runtime, head);
+    runtime.pool.budget.onRequest(exchange.listener.clock.cachedMs);
     const max = replayBytes(this.method, exchange.bodyLength, exchange.route!.retry);
     if (max !== 0) {
       this.replay ??= new ReplayBuffer(exchange.listener.replayMemory);
@@ -132,6 +133,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   /** Sends the request to the endpoint that was acquired, over a kept connection or a new one. */
   private attempt(index: number, head: Head | null, more: boolean): void {
     const { exchange } = this;
+    this.connectedMs = 0;
     const { listener } = exchange;
     const route = exchange.route!;
     const { pool, stickiness } = this.pool!;
@@ -163,7 +165,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     const { exchange } = this;
     const { counters } = exchange.listener;
     const runtime = this.pool!;
-    if (verdict === NOBODY && (this.connectFailures > 0 || this.repeats > 0 || this.refreshed)) {
+    if (verdict !== ALL_FULL && verdict !== LACKS_CONNECTION && this.lastFailure !== 0) {
       exchange.refuse(this.lastFailure); // every other endpoint was tried: the cause is what the client should hear
       return;
     }
@@ -176,8 +178,8 @@ export class Attempts implements UpstreamSink, AttemptHistory {
       exchange.refuse(runtime.pool.circuit!.refuse("requests"));
       return;
     }
-    if (!runtime.wait(this)) {
-      counters[LC.queueFull]!++;
+    if (!runtime.wait(this, verdict === LACKS_CONNECTION)) {
+      if (causeOf(runtime.refusal) === FailureCause.Full) counters[LC.queueFull]!++;
       exchange.refuse(runtime.refusal);
       return;
     }
@@ -229,6 +231,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     added.length = 0;
     exchange.ownId = addForwarded(added, client, head, listener, exchange.requestId, listener.forwarded);
     if (listener.viaLine !== null) added.putAll(listener.viaLine);
+    for (const extra of exchange.extras) extra.apply(head, added);
     if (route.requestEdits !== null) route.requestEdits.apply(head, added, requestFacts);
     if (route.rewrite !== null && !route.rewrite.apply(head, requestFacts)) return exchange.abandon(badPath);
     if (route.retry.attemptMs !== 0) exchange.setDeadline(Deadline.Attempt, route.retry.attemptMs);
@@ -294,7 +297,12 @@ export class Attempts implements UpstreamSink, AttemptHistory {
       this.countBytes(upstream);
       exchange.deadlines.close();
       this.upstream = null;
-      void new TunnelRun(exchange, upstream, head, decorates ? ResponseLines.forEndpoint(exchange, head, null) : nothing);
+      void new TunnelRun(
+        exchange,
+        upstream,
+        head,
+        decorates ? ResponseLines.forEndpoint(exchange, head, null) : nothing,
+      );
       return;
     }
     const lines = decorates || viaLine !== null ? ResponseLines.forEndpoint(exchange, head, viaLine) : nothing;
@@ -397,7 +405,8 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   expire(): void {
     const { upstream } = this;
     if (upstream === null) return;
-    const f = failure(Side.Endpoint, Phase.ResponseHead, FailureCause.Timeout, upstream.reused);
+    const phase = this.connectedMs === 0 ? Phase.Connect : Phase.ResponseHead;
+    const f = failure(Side.Endpoint, phase, FailureCause.Timeout, upstream.reused);
     upstream.reset(f);
     this.onReset(f);
   }

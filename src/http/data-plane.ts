@@ -1,7 +1,7 @@
 // Everything one worker serves with: its listeners, its connections to endpoints, the generation in force. The
 // supervisor's messages end here as a handful of calls.
 
-import type { Env, LineSink, Target } from "../base/ports.ts";
+import type { Env, LineSink, Sealer, Target } from "../base/ports.ts";
 import type { ConnectionShare } from "../pool/connection-share.ts";
 import { Connector } from "../pool/connector.ts";
 import type { Columns } from "../stats/columns.ts";
@@ -10,6 +10,8 @@ import { ExchangePool } from "./exchange-pool.ts";
 import { AcceptGate } from "./accept-gate.ts";
 import type { Generation, ListenerPlan } from "./generation.ts";
 import { Listener } from "./listener.ts";
+import type { PasswordDesk } from "./password-desk.ts";
+import { ReplayMemory } from "./replay-buffer.ts";
 
 /** What a worker's data plane lives in. */
 export interface WorkerContext {
@@ -20,6 +22,10 @@ export interface WorkerContext {
   readonly accessLog: LineSink | null;
   /** Connections of all kinds this process may hold, by its descriptor limit; 0 = no bound but the listeners' own. */
   readonly connectionsMax: number;
+  /** A sealer under these keys (Plan.cookieKeys, at least one). */
+  readonly newSealer: (keys: readonly string[]) => Sealer;
+  /** Where passwords are compared. */
+  readonly passwords: PasswordDesk;
 }
 
 export class DataPlane {
@@ -27,6 +33,7 @@ export class DataPlane {
   private readonly connector: Connector;
   private readonly exchanges: ExchangePool;
   private readonly gate: AcceptGate;
+  private readonly replayMemory = new ReplayMemory();
   private readonly listeners = new Map<string, Listener>();
   /** Listeners that are gone from the configuration but still have connections. */
   private leaving: Listener[] = [];
@@ -133,7 +140,8 @@ export class DataPlane {
     const { context, connector, exchanges, gate } = this;
     const { clock, timers, rng } = context.env;
     const counters = context.columns.listener(context.worker, plan.row);
-    const listener = new Listener(plan, generation, counters, { clock, timers, rng, connector, exchanges, gate });
+    const shared = { clock, timers, rng, connector, exchanges, replayMemory: this.replayMemory, gate };
+    const listener = new Listener(plan, generation, counters, shared);
     listener.accessLog = this.accessLogOf(generation);
     return listener;
   }

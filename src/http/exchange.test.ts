@@ -5,12 +5,7 @@ import { expect, test } from "bun:test";
 import { FakeConnection, TestTime } from "../codec/test-kit.ts";
 import { latin1Text } from "../base/bytes.ts";
 import type { Net } from "../base/ports.ts";
-import {
-  defaultListener,
-  defaultListenerLimits,
-  defaultListenerTimeouts,
-  defaultRouteTimeouts,
-} from "../model/defaults.ts";
+import { defaultListener, defaultListenerLimits, defaultListenerTimeouts } from "../model/defaults.ts";
 import type { ListenerConfig } from "../model/config.ts";
 import { Connector } from "../pool/connector.ts";
 import { Pool } from "../pool/pool.ts";
@@ -21,6 +16,10 @@ import { AccessLog } from "./access-log.ts";
 import { ExchangePool } from "./exchange-pool.ts";
 import type { Generation, ListenerPlan } from "./generation.ts";
 import { Listener } from "./listener.ts";
+import { LimitBook } from "../limit/limit-book.ts";
+import { compilePathRules } from "../route/path.ts";
+import { ReplayMemory } from "./replay-buffer.ts";
+import { plainRoute, routerOf } from "./test-kit.ts";
 import { PoolRuntime } from "./pool-runtime.ts";
 
 const writeMs = 3000;
@@ -59,13 +58,20 @@ class Rig {
       trustedProxies: [],
       viaLine: null,
       connectionsMax: 100,
-      routes: [{ pool: runtime, ...defaultRouteTimeouts }],
+      pathRules: compilePathRules(config.paths),
+      router: routerOf(plainRoute(runtime)),
     };
     const generation: Generation = {
       number: 1,
       accessLog: null,
       listeners: new Map([["web", plan]]),
       pools: new Map([["app", runtime]]),
+      limits: new LimitBook(
+        { listeners: [] } as never,
+        { arena: new Int32Array(0), tables: {}, workers: 1, worker: 0 },
+        null,
+      ),
+      tokens: { keys: "", box: null },
       exchanges: 0,
     };
     const net: Net = {
@@ -81,7 +87,14 @@ class Rig {
     };
     const connector = new Connector(net, time, time.timers, columns, 0);
     connector.setTarget(0, members[0]!.target);
-    const shared = { clock: time, timers: time.timers, rng, connector, exchanges: this.exchanges };
+    const shared = {
+      clock: time,
+      timers: time.timers,
+      rng,
+      connector,
+      exchanges: this.exchanges,
+      replayMemory: new ReplayMemory(),
+    };
     const gate = new AcceptGate(0, () => {});
     this.listener = new Listener(plan, generation, columns.listener(0, 0), { ...shared, gate });
     const append = (bytes: Uint8Array, start: number, end: number): void =>

@@ -13,7 +13,7 @@ import { Attempts } from "./attempts.ts";
 import { Deadline, Deadlines, type DeadlineOwner } from "./deadlines.ts";
 import { requestIdText, sentRequestId } from "./forwarded.ts";
 import type { Generation } from "./generation.ts";
-import { Verdict } from "./guard.ts";
+import { type RequestExtra, Verdict } from "./guard.ts";
 import { HeldLimits } from "./held-limits.ts";
 import { KeptHead } from "./kept-head.ts";
 import type { Listener } from "./listener.ts";
@@ -61,6 +61,8 @@ export class Exchange implements DeadlineOwner {
   guardAt = 0;
   /** Places and figures of the limits that the request has passed. */
   readonly limits = new HeldLimits();
+  /** What the guard found out that the endpoint is to see. */
+  readonly extras: RequestExtra[] = [];
   /** The arm of a weighted forward that was taken, and the one that the client is kept on. */
   arm = -1;
   readonly armSticky = new StickyMark();
@@ -156,7 +158,7 @@ export class Exchange implements DeadlineOwner {
     let arm = sticky === null ? -1 : sticky.recall(this.armSticky, head);
     if (arm < 0) {
       const drawn = this.listener.rng.below(upTo[upTo.length - 1]!);
-      for (arm = 0; upTo[arm]! <= drawn; ) arm++;
+      for (arm = 0; upTo[arm]! <= drawn;) arm++;
     }
     this.arm = arm;
     return pools[arm]!;
@@ -322,6 +324,7 @@ export class Exchange implements DeadlineOwner {
     this.deadlines.close();
     if (listener.accessLog !== null) listener.accessLog.write(this);
     if (this.limits.any) this.limits.release();
+    if (this.extras.length > 0) this.extras.length = 0;
     this.attempts.forget();
     this.generation!.exchanges--;
     this.client = null;

@@ -3,6 +3,8 @@
 
 import type { Cidr } from "../base/ip.ts";
 import type { AccessLogConfig, ListenerConfig } from "../model/config.ts";
+import type { LimitBook } from "../limit/limit-book.ts";
+import type { TokenBox } from "../pool/stickiness/token.ts";
 import type { PathRules } from "../route/path.ts";
 import type { Router } from "../route/router.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
@@ -27,6 +29,9 @@ export interface Generation {
   readonly accessLog: AccessLogConfig | null;
   readonly listeners: ReadonlyMap<string, ListenerPlan>;
   readonly pools: ReadonlyMap<string, PoolRuntime>;
+  /** What outlives a reload: the counts of limits, and the seals of cookies. */
+  readonly limits: LimitBook;
+  readonly tokens: { readonly keys: string; readonly box: TokenBox | null };
   /** Exchanges that began under it and are not over. */
   exchanges: number;
 }

@@ -3,15 +3,16 @@
 // are synchronous; one that has to wait says so and wakes the exchange, which goes on behind it.
 
 import { Scratch } from "../base/bytes.ts";
-import type { CidrSet } from "../base/cidr-set.ts";
 import type { Hash64, HashSeed } from "../base/keyed-hash.ts";
+import type { AccessList } from "../limit/access.ts";
 import { REFUSED } from "../limit/concurrency.ts";
 import type { RouteConcurrency, RouteRateLimit } from "../limit/limit-book.ts";
 import type { Head } from "../wire/head.ts";
+import { Auth, type AuthWaiter, type BasicAuth } from "./basic-auth.ts";
 import { type Cors, isPreflight } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";
 import { limitKeyOf } from "./limit-key.ts";
-import { denied, limited } from "./refusals.ts";
+import { busy, denied, limited } from "./refusals.ts";
 import { addressOf } from "./request-facts.ts";
 
 export const Verdict = {
@@ -50,21 +51,16 @@ export class Guard {
 const lines = new Scratch(512);
 const key: Hash64 = { a: 0, b: 0 };
 
-/** access: allow and deny. Deny wins; who has no address (unix sockets) is let in. */
+/** access: allow and deny. */
 export class AccessCheck implements Check {
-  private readonly allow: CidrSet | null;
-  private readonly deny: CidrSet | null;
+  private readonly list: AccessList;
 
-  constructor(allow: CidrSet | null, deny: CidrSet | null) {
-    this.allow = allow;
-    this.deny = deny;
+  constructor(list: AccessList) {
+    this.list = list;
   }
 
   check(exchange: Exchange, head: Head): Verdict {
-    const address = addressOf(exchange, head);
-    if (address === null) return Verdict.Pass;
-    const admitted = (this.allow === null || this.allow.holds(address)) && !this.deny?.holds(address);
-    return admitted ? Verdict.Pass : exchange.deny(403, denied, null);
+    return this.list.permits(addressOf(exchange, head)) ? Verdict.Pass : exchange.deny(403, denied, null);
   }
 }
 
@@ -125,5 +121,62 @@ export class ConcurrencyCheck implements Check {
     if (slot === REFUSED) return exchange.deny(429, limited, null);
     exchange.limits.hold(limit, slot);
     return Verdict.Pass;
+  }
+}
+
+/** What a check found out that the endpoint is to see; before any edits of the route. */
+export interface RequestExtra {
+  apply(head: Head, added: Scratch): void;
+}
+
+/** basicAuth: names and passwords. */
+export class PasswordCheck implements Check {
+  private readonly auth: BasicAuth;
+
+  constructor(auth: BasicAuth) {
+    this.auth = auth;
+  }
+
+  check(exchange: Exchange, head: Head): Verdict {
+    const waiter = new PasswordWaiter(this, exchange);
+    const verdict = this.auth.check(head, exchange.listener.clock.cachedMs, waiter);
+    if (verdict === Auth.Yes) return this.admit(exchange, this.auth.user);
+    if (verdict === Auth.No) return this.refuse(exchange);
+    if (verdict === Auth.Busy) return exchange.deny(503, busy, null);
+    waiter.ticket = exchange.sleep();
+    return Verdict.Wait;
+  }
+
+  admit(exchange: Exchange, user: number): Verdict {
+    const { auth } = this;
+    exchange.extras.push({ apply: (head, added) => auth.apply(head, added, user) });
+    return Verdict.Pass;
+  }
+
+  refuse(exchange: Exchange): Verdict {
+    lines.length = 0;
+    lines.putAll(this.auth.challenge);
+    return exchange.deny(401, denied, lines);
+  }
+}
+
+class PasswordWaiter implements AuthWaiter {
+  ticket = -1;
+  private readonly check: PasswordCheck;
+  private readonly exchange: Exchange;
+
+  constructor(check: PasswordCheck, exchange: Exchange) {
+    this.check = check;
+    this.exchange = exchange;
+  }
+
+  onAuth(user: number): void {
+    const { exchange, ticket } = this;
+    if (!exchange.isAsleep(ticket)) return;
+    if (user < 0) this.check.refuse(exchange);
+    else {
+      this.check.admit(exchange, user);
+      exchange.wake(ticket);
+    }
   }
 }

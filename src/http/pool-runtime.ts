@@ -7,10 +7,13 @@ import { TICK_MS, type TimerOwner, type TimerWheel } from "../base/timer-wheel.t
 import type { ConnectionShare } from "../pool/connection-share.ts";
 import type { PickState } from "../balance/balancer.ts";
 import type { Connector } from "../pool/connector.ts";
-import { ALL_FULL, type Pool } from "../pool/pool.ts";
+import type { Pool } from "../pool/pool.ts";
 import { WaitQueue } from "../pool/queue.ts";
 import type { Stickiness } from "../pool/stickiness/stickiness.ts";
 import type { Attempts } from "./attempts.ts";
+
+/** acquire(): there is an endpoint, but the pool may have no further connection: wait as for ALL_FULL. */
+export const LACKS_CONNECTION = -4;
 
 const queueFull = failure(Side.Proxy, Phase.Queue, FailureCause.Full);
 
@@ -56,15 +59,15 @@ export class PoolRuntime implements TimerOwner {
   }
 
   /**
-   * An endpoint for the request, and the right to a connection to it: Pool.acquire(), and ALL_FULL where the pool may
-   * open no more connections. fresh = an idle connection will not do.
+   * An endpoint for the request, and the right to a connection to it: Pool.acquire() - or LACKS_CONNECTION where
+   * the pool may have no further one. fresh = an idle connection will not do.
    */
   acquire(state: PickState, connector: Connector, fresh: boolean): number {
     const { pool } = this;
     const index = pool.acquire(state);
     if (index < 0 || this.share === null || connector.reserve(pool.members[index]!.row, fresh)) return index;
     pool.undo(index);
-    return ALL_FULL;
+    return LACKS_CONNECTION;
   }
 
   /** Takes an acquire() back: the request is not sent. */
@@ -73,8 +76,11 @@ export class PoolRuntime implements TimerOwner {
     connector.unreserve();
   }
 
-  /** Queues the request; false if the queue is full, or too many requests wait in all workers: see refusal. */
-  wait(request: Attempts): boolean {
+  /**
+   * Queues the request; false if the queue is full, or too many requests wait in all workers: see refusal.
+   * lacksConnection: there is an endpoint for it, but the pool may have no further connection.
+   */
+  wait(request: Attempts, lacksConnection: boolean): boolean {
     const { circuit } = this.pool;
     if (circuit !== null && !circuit.enterQueue()) {
       this.refusal = circuit.refuse("pending");
@@ -82,7 +88,7 @@ export class PoolRuntime implements TimerOwner {
     }
     if (!this.queue.push(request)) {
       if (circuit !== null) circuit.leaveQueue();
-      this.refusal = queueFull;
+      this.refusal = circuit !== null && lacksConnection ? circuit.refuse("connections") : queueFull;
       return false;
     }
     // A slot may become free in another worker, which cannot tell us: look again at every tick.

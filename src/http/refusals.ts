@@ -10,3 +10,5 @@ export const bodyTooLarge: Failure = failure(Side.Client, Phase.RequestBody, Fai
 export const denied: Failure = failure(Side.Proxy, Phase.RequestHead, FailureCause.Denied);
 /** A limit of the route on requests: 429. */
 export const limited: Failure = failure(Side.Proxy, Phase.RequestHead, FailureCause.Limited);
+/** Too many logins wait for a verdict already: 503. */
+export const busy: Failure = failure(Side.Proxy, Phase.RequestHead, FailureCause.Full);

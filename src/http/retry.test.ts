@@ -99,10 +99,14 @@ describe("a route's own words", () => {
     const onlyReset = policy({ on: ["reset"] });
     expect(decideRetry(slow, get, onlyReset)).toBe(Retry.No);
     expect(decideRetry(reset, get, onlyReset)).toBe(Retry.OtherEndpoint);
-    for (const on of [[], [503]] as const) {
-      expect(decideRetry(refused, post, policy({ on }))).toBe(Retry.OtherEndpoint);
-      expect(decideRetry(reset, get, policy({ on }))).toBe(Retry.No);
-    }
+    expect(decideRetry(refused, post, policy({ on: [503] }))).toBe(Retry.OtherEndpoint);
+    expect(decideRetry(reset, get, policy({ on: [503] }))).toBe(Retry.No);
+  });
+  test("off is off, but for a kept connection that took nothing", () => {
+    const off = policy({ attempts: 0, on: [] });
+    for (const f of [refused, reset, slow, raced]) expect(decideRetry(f, get, off)).toBe(Retry.No);
+    expect(decideRetry(0, get, off, 503)).toBe(Retry.No);
+    expect(decideRetry(raced, { ...post, nothingSent: true }, off)).toBe(Retry.FreshConnection);
   });
   test("attempts: so many repeats, failed connects not counted, retriesMax in all", () => {
     const three = policy({ attempts: 3 });

@@ -22,6 +22,8 @@ export type Retry = (typeof Retry)[keyof typeof Retry];
 /** A RetryConfig as requests read it. */
 export interface RetryPolicy {
   readonly attempts: number;
+  /** False only where nothing at all is repeated: endpoints that cannot be connected to are else always passed over. */
+  readonly onConnect: boolean;
   readonly onReset: boolean;
   readonly onTimeout: boolean;
   /** 1 at each status that is repeated; null = none is. */
@@ -43,6 +45,7 @@ export function compileRetry(config: RetryConfig): RetryPolicy {
   for (const status of numbers) statuses[status] = 1;
   return {
     attempts,
+    onConnect: on.length > 0,
     onReset: on.includes("reset"),
     onTimeout: on.includes("timeout"),
     statuses: numbers.length === 0 ? null : statuses,
@@ -103,7 +106,7 @@ export function decideRetry(
   }
   const rule = ruleOf(f).retry;
   if (rule === "never") return Retry.No;
-  if (rule === "always") return Retry.OtherEndpoint;
+  if (rule === "always") return policy.onConnect ? Retry.OtherEndpoint : Retry.No;
   // A kept connection that was found closed before the request went out: as safe as a failed connect, for any method.
   if (rule === "reused" && history.nothingSent) return Retry.FreshConnection;
   // A request that may have been received is repeated only if that cannot change its effect: once because its kept

@@ -9,6 +9,12 @@ import { latin1 } from "../wire/h1/tables.ts";
 import { writeRequestHead, writeResponseHead } from "../wire/h1/write.ts";
 import { Scratch as Buffer } from "../base/bytes.ts";
 import { BODY_CHUNKED, Head, Method } from "../wire/head.ts";
+import { defaultListener, defaultMatch, defaultRetry, defaultRouteTimeouts } from "../model/defaults.ts";
+import { compileRouter } from "../route/compile-router.ts";
+import type { Router } from "../route/router.ts";
+import type { PoolRuntime } from "./pool-runtime.ts";
+import { compileRetry } from "./retry.ts";
+import type { Route } from "./route.ts";
 
 /** Parses a request head given with \n line ends; throws if it is refused. */
 export function requestHead(text: string): Head {
@@ -131,4 +137,30 @@ export class RecordingStream implements ServerStream {
   detach(): Detached {
     return { received: null, unsent: null, finished: false };
   }
+}
+
+/** A route that sends everything to one pool, with the defaults. */
+export function plainRoute(pool: PoolRuntime): Route {
+  return {
+    ...defaultRouteTimeouts,
+    name: "0",
+    pool,
+    arms: null,
+    redirect: null,
+    respond: null,
+    bodyBytesMax: 0,
+    retry: compileRetry(defaultRetry),
+    guard: null,
+    rewrite: null,
+    requestEdits: null,
+    responseEdits: null,
+    cors: null,
+    captures: [],
+    decorates: false,
+  };
+}
+
+/** A router with nothing but this route. */
+export function routerOf(route: Route): Router<Route> {
+  return compileRouter([{ match: defaultMatch, value: route }], defaultListener.paths).router!;
 }

@@ -1,8 +1,8 @@
 // Judges whether a peer sends or takes fast enough. Only time in which it is the peer that everybody waits for counts:
 // not the time in which we have paused it, or have nothing for it. It is an allowance of time: waiting uses it up, and
-// bytes earn it back at the least rate, never beyond the grace. So a peer that keeps the rate is never cut,
-// however its bytes come; one that stands still is after the grace, also late in a long transfer; one at half the rate
-// after twice the grace. A few numbers per exchange, no timer: deadlineMs() is for the caller's.
+// bytes earn it back at the least rate, never beyond the grace. So a peer that keeps the rate is never cut, however its
+// bytes come; one that stands still is after the grace, also late in a long transfer; one at half the rate after twice
+// the grace. A few numbers for each exchange and no timer: deadlineMs() is for the caller's.
 
 /** One direction of one exchange; begin() makes it new. */
 export class MinRate {

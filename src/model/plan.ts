@@ -16,6 +16,12 @@ export interface Plan {
   readonly endpointRows: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Pool name -> row; stable for as long as the pool exists. */
   readonly poolRows: Readonly<Record<string, number>>;
+  /**
+   * Name of a shared table -> its first word in Columns.arena; stable for as long as a table of that name and form is.
+   */
+  readonly tables: Readonly<Record<string, number>>;
+  /** Keys of sticky cookies in hexadecimal, the newest first; none if nothing needs them. Secret. */
+  readonly cookieKeys: readonly string[];
   /** Row -> IP literal of an endpoint given by host name; null while it does not resolve. IP endpoints are absent. */
   readonly resolved: Readonly<Record<number, string | null>>;
 }

@@ -58,8 +58,8 @@ export class Pool {
   private head: number;
 
   /**
-   * worker: this process's row of counters; poolRow: the pool's. The clock's cached time is used for what release()
-   * learns.
+   * worker: this process's row of counters; poolRow: the pool's. budget: that of the pool this one takes the place of.
+   * The clock's cached time is used for what release() learns.
    */
   constructor(
     config: PoolConfig,
@@ -69,6 +69,7 @@ export class Pool {
     rng: Rng,
     clock: Clock,
     poolRow = 0,
+    budget: RetryBudget | null = null,
   ) {
     this.config = config;
     this.members = members;
@@ -83,7 +84,7 @@ export class Pool {
     const outlier = outlierOf(config, members.length);
     const group = { row: poolRow, endpoints: this.roster.primaries.row };
     this.judge = outlier === null ? null : new OutlierJudge({ ...group, config: outlier }, columns, worker);
-    this.budget = new RetryBudget(columns.pool(worker, poolRow));
+    this.budget = budget ?? new RetryBudget(columns.pool(worker, poolRow));
     this.circuit = circuitOf(config.circuit, columns, worker, poolRow);
     const decayMs = config.balance.by === "least-response-time" ? config.balance.decayMs : LATENCY_DECAY_MS;
     this.latencies = new Latencies(columns, members.length, decayMs);

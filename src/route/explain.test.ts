@@ -4,17 +4,18 @@
 import { expect, test } from "bun:test";
 import { Scratch } from "../base/bytes.ts";
 import { parseIp } from "../base/ip.ts";
+import { defaultMatch } from "../model/defaults.ts";
 import type { MatchConfig } from "../model/route-config.ts";
 import { compileRouter } from "./compile-router.ts";
 import { describeFailure, explain } from "./explain.ts";
 import { MatchInput } from "./match-input.ts";
 import { compilePathRules, preparePath } from "./path.ts";
-import { field, headOf, matchAll, paths, type SampleRequest } from "./test-kit.ts";
+import { field, headOf, paths, type SampleRequest } from "./test-kit.ts";
 
 function words(table: readonly Partial<MatchConfig>[], request: SampleRequest, source?: string): string[] {
   const config = paths("normalize");
   const { router } = compileRouter(
-    table.map((match, value) => ({ match: { ...matchAll, ...match }, value })),
+    table.map((match, value) => ({ match: { ...defaultMatch, ...match }, value })),
     config,
   );
   const head = headOf(request);

@@ -23,19 +23,19 @@ function readPattern(pattern: string): string {
   });
 }
 
-function fits(read: string, text: string): boolean {
+function readFits(read: string, text: string): boolean {
   const source = quoted(read).replaceAll("\u{e000}", ".*").replaceAll("\u{e001}", ".");
   return new RegExp(`^${source}$`, "s").test(text);
 }
 
 function globFits(pattern: string, text: string): boolean {
-  return fits(readPattern(pattern), text);
+  return readFits(readPattern(pattern), text);
 }
 
 /** A "%" that begins no escape means itself, which is %25 in a path. */
 function pathFits(pattern: string, path: string, raw: boolean): boolean {
   const read = readPattern(pattern);
-  return fits(raw ? read : read.replaceAll(/%(?![0-9a-fA-F]{2})/g, "%25"), path);
+  return readFits(raw ? read : read.replaceAll(/%(?![0-9a-fA-F]{2})/g, "%25"), path);
 }
 
 function hostFits(pattern: string, host: string): boolean {

@@ -1,5 +1,6 @@
 // Paths in normal form: tables of nasty ones by mode, and a comparison with the naive normaliser of test-kit.ts.
 
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
 import type { Rng } from "../base/ports.ts";
 import { seededRng } from "../base/seeded-rng.ts";
@@ -267,4 +268,29 @@ test("paths of the configuration come into the same form", () => {
   expect(made("/100%/%zz?")).toBe("/100%25/%25zz%3F");
   expect(made("/a/../b//")).toBe("/a/../b//");
   expect(Buffer.from(normalPathBytes("/é%7e", compilePathRules(paths("raw")))).toString()).toBe("/é%7e");
+});
+
+describe("docs/guide/routing.md", () => {
+  const text = readFileSync(new URL("../../docs/guide/routing.md", import.meta.url), "utf8");
+  const rows = [...text.matchAll(/^\| `(\/[^`]*)` +\|(.*)\|$/gm)].map((row) => ({
+    path: row[1]!,
+    cells: row[2]!.split("|").map((cell) => cell.trim().replaceAll("`", "")),
+  }));
+  const columns: Readonly<Record<number, readonly PathsConfig[]>> = {
+    3: [paths("normalize"), paths("strict"), paths("raw")],
+    4: [normal, paths("normalize", "keep"), paths("normalize", "refuse"), paths("normalize", "merge", "keep")],
+  };
+
+  test.each(rows)("says what becomes of $path", ({ path, cells }) => {
+    const made = columns[cells.length]!.map((config) => {
+      const { verdict, path: normalPath } = prepare(latin1(path), config);
+      return isRefused(verdict) ? "400" : normalPath;
+    });
+    expect(made).toEqual(cells);
+  });
+
+  test("has both tables", () => {
+    expect(rows.filter(({ cells }) => cells.length === 3).length).toBeGreaterThan(20);
+    expect(rows.filter(({ cells }) => cells.length === 4).length).toBe(5);
+  });
 });

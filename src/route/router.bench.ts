@@ -1,12 +1,13 @@
 // What it costs to find a route among 1 to 10,000: tools/bun src/route/router.bench.ts prints a table.
 
 import { Scratch } from "../base/bytes.ts";
+import { defaultMatch } from "../model/defaults.ts";
 import type { MatchConfig } from "../model/route-config.ts";
 import type { Head } from "../wire/head.ts";
 import { compileRouter } from "./compile-router.ts";
 import { MatchInput } from "./match-input.ts";
 import { compilePathRules, preparePath } from "./path.ts";
-import { headOf, matchAll, paths, type SampleRequest } from "./test-kit.ts";
+import { headOf, paths, type SampleRequest } from "./test-kit.ts";
 
 const browser = [
   ["User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"],
@@ -57,7 +58,7 @@ const agent = { name: "user-agent", patterns: ["*Firefox*"], absent: false };
 export function bench(iterations: number, count = 100, kind = "prefixes", withPath = false): number {
   const table = benchTables[kind]!;
   const entries = Array.from({ length: count }, (_, value) => ({
-    match: { ...matchAll, ...table.match(value) },
+    match: { ...defaultMatch, ...table.match(value) },
     value,
   }));
   const { router } = compileRouter(entries, paths("normalize"));
@@ -86,7 +87,7 @@ export function bench(iterations: number, count = 100, kind = "prefixes", withPa
 
 /** Nanoseconds per find of one route without conditions. */
 export function benchOnly(iterations: number): number {
-  const { router } = compileRouter([{ match: matchAll, value: 0 }], paths("raw"));
+  const { router } = compileRouter([{ match: defaultMatch, value: 0 }], paths("raw"));
   const head = headOf({ fields: browser });
   const input = new MatchInput();
   const started = Bun.nanoseconds();

@@ -5,19 +5,20 @@ import { describe, expect, test } from "bun:test";
 import { Scratch } from "../base/bytes.ts";
 import { parseIp } from "../base/ip.ts";
 import { routeKeysMax } from "../base/limits.ts";
+import { defaultMatch } from "../model/defaults.ts";
 import type { MatchConfig, PathsConfig } from "../model/route-config.ts";
 import { compileRouter, literalStart } from "./compile-router.ts";
 import { MatchInput } from "./match-input.ts";
 import { compilePathRules, isRefused, preparePath } from "./path.ts";
 import { bench, benchOnly, benchPath, benchTables } from "./router.bench.ts";
 import type { Router } from "./router.ts";
-import { field, headOf, matchAll, paths, type SampleRequest } from "./test-kit.ts";
+import { field, headOf, paths, type SampleRequest } from "./test-kit.ts";
 
 type Ask = (request: SampleRequest, source?: string) => number;
 
 function routerOf(table: readonly Partial<MatchConfig>[], config: PathsConfig = paths("normalize")): Router<number> {
   const { router, problems } = compileRouter(
-    table.map((match, value) => ({ match: { ...matchAll, ...match }, value })),
+    table.map((match, value) => ({ match: { ...defaultMatch, ...match }, value })),
     config,
   );
   expect(problems).toEqual([]);
@@ -46,8 +47,14 @@ describe("tables", () => {
     expect(asking([{ paths: ["*"] }])({ target: "/b" })).toBe(0);
   });
 
+  test("tell whether they look at requests at all", () => {
+    expect(routerOf([]).looks).toBe(false);
+    expect(routerOf([{}, { paths: ["/a"] }]).looks).toBe(false);
+    expect(routerOf([{ paths: ["/a"] }, {}]).looks).toBe(true);
+  });
+
   test("carry the caller's values", () => {
-    const { router } = compileRouter([{ match: matchAll, value: "users" }], paths("raw"));
+    const { router } = compileRouter([{ match: defaultMatch, value: "users" }], paths("raw"));
     expect(router!.values).toEqual(["users"]);
   });
 
@@ -262,10 +269,10 @@ describe("source", () => {
 });
 
 test("conditions that make no sense are told with their route", () => {
-  const match = { ...matchAll, hosts: ["a*.test", "*.*.test"], regexes: ["("], sources: ["10.0.0.0/33", "x"] };
+  const match = { ...defaultMatch, hosts: ["a*.test", "*.*.test"], regexes: ["("], sources: ["10.0.0.0/33", "x"] };
   const { router, problems } = compileRouter(
     [
-      { match: matchAll, value: 0 },
+      { match: defaultMatch, value: 0 },
       { match, value: 1 },
     ],
     paths("normalize"),

@@ -64,6 +64,8 @@ export class Router<T> {
   readonly conditions: readonly Conditions[];
   /** True if some route asks for the client's address: the input must have it then. */
   readonly readsAddress: boolean;
+  /** False if find() says the same of every request: neither path nor address need be prepared for it then. */
+  readonly looks: boolean;
   private readonly tables: RouterTables;
   private readonly lists: Int32Array;
   /** Where in `lists` the candidates that a request has met go on. */
@@ -76,6 +78,7 @@ export class Router<T> {
     this.values = values;
     this.conditions = conditions;
     this.readsAddress = conditions.some((route) => route.sources !== null);
+    this.looks = tables.fixed === LOOK;
     this.tables = tables;
     this.lists = tables.lists;
     this.cursors = new Int32Array(tables.listCount + 1);

@@ -3,7 +3,7 @@
 // program.
 
 import { latin1Text, Scratch } from "../base/bytes.ts";
-import type { FieldMatch, MatchConfig, PathsConfig } from "../model/route-config.ts";
+import type { FieldMatch, PathsConfig } from "../model/route-config.ts";
 import { Head } from "../wire/head.ts";
 import { parseRequest } from "../wire/h1/parse.ts";
 import { latin1 } from "../wire/h1/tables.ts";
@@ -22,18 +22,6 @@ export const allPathsConfigs: readonly PathsConfig[] = (["normalize", "strict", 
     (["refuse", "keep"] as const).map((encodedSlashes) => paths(mode, slashes, encodedSlashes)),
   ),
 );
-
-export const matchAll: MatchConfig = {
-  hosts: [],
-  paths: [],
-  prefixes: [],
-  regexes: [],
-  methods: [],
-  headers: [],
-  cookies: [],
-  query: [],
-  sources: [],
-};
 
 export const field = (name: string, ...patterns: readonly string[]): FieldMatch => ({ name, patterns, absent: false });
 

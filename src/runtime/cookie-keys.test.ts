@@ -2,8 +2,8 @@
 
 import { beforeEach, describe, expect, test } from "bun:test";
 import { cookieKeyMs } from "../base/limits.ts";
-import { createSealer } from "../sys/sealer.ts";
-import { CookieKeys, keyBytes } from "./cookie-keys.ts";
+import { sealerOf } from "../sys/sealer.ts";
+import { CookieKeys } from "./cookie-keys.ts";
 import { FakeState } from "./fake-state.ts";
 import { FakeWorld } from "./fakes.ts";
 import { Journal } from "./journal.ts";
@@ -85,8 +85,8 @@ describe("keys of a secret", () => {
     const first = running.inForce(secret, where, nowS);
     const second = (kept ? start() : running).inForce("another secret of 32 characters!", where, nowS + 5);
     expect(second[1]).toBe(first[0]!);
-    const sealed = createSealer(first.map(keyBytes)).seal(new Uint8Array(5));
-    expect(createSealer(second.map(keyBytes)).open(sealed, 0, sealed.length)?.outdated).toBe(true);
+    const sealed = sealerOf(first).seal(new Uint8Array(5));
+    expect(sealerOf(second).open(sealed, 0, sealed.length)?.outdated).toBe(true);
     const back = running.inForce(secret, where, nowS + 9);
     expect(back).toEqual([first[0]!, second[0]!]);
   });

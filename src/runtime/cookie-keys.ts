@@ -110,8 +110,3 @@ function parseKeys(text: string): readonly CookieKey[] | null {
 function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
-
-/** The bytes of a key, as a Sealer wants them. */
-export function keyBytes(hex: string): Uint8Array {
-  return new Uint8Array(Buffer.from(hex, "hex"));
-}

@@ -34,12 +34,12 @@ beforeEach(() => {
   ejections = new Ejections(world.env.clock, world.env.timers, columns, journal);
 });
 
-function plan(ids: readonly string[], change: Partial<PoolConfig> = { outlier }): Plan {
+function plan(ids: readonly string[], judge: PoolConfig["outlier"] = outlier): Plan {
   const list = ids.map((id, i) => `{ address: 10.0.0.${i + 1}:80, id: ${id} }`).join(", ");
   const { config } = loadText(`pools: { app: { endpoints: [${list}] } }\n`, "t");
-  const pools = config!.pools.map((pool) => ({ ...pool, ...change }));
+  const pools = config!.pools.map((pool) => ({ ...pool, outlier: judge }));
   const rows = Object.fromEntries(ids.map((id, row) => [id, row]));
-  const tables = { listenerRows: {}, endpointRows: { app: rows }, poolRows: { app: 1 } };
+  const tables = { listenerRows: {}, endpointRows: { app: rows }, poolRows: { app: 1 }, tables: {}, cookieKeys: [] };
   return { generation: 1, workers: 2, config: { ...config!, pools } satisfies Config, ...tables, resolved: {} };
 }
 
@@ -92,7 +92,7 @@ test("a reload forgets nothing: neither the interval, nor what was recorded", as
 
 test("pools without ejection, pools of one and a stopped supervisor cost no timer", () => {
   const none = world.env.timers.size;
-  ejections.reconcile(plan(["a", "b"], { outlier: null }), 2);
+  ejections.reconcile(plan(["a", "b"], null), 2);
   expect(world.env.timers.size).toBe(none);
   ejections.reconcile(plan(["a"]), 2);
   expect(world.env.timers.size).toBe(none);

@@ -7,6 +7,7 @@ import { seededRng } from "../base/seeded-rng.ts";
 import type { BindAddress } from "../model/config.ts";
 import type { DnsQuestion } from "../wire/dns/message.ts";
 import type { DnsReply } from "./dns-client.ts";
+import { FakeState } from "./fake-state.ts";
 import type { Host, NameAnswer, WorkerEvents, WorkerProcess } from "./host.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
@@ -136,6 +137,7 @@ export class FakeHost implements Host {
   readonly records = new Map<string, Partial<DnsReply> | Error>();
   readonly questions: string[] = [];
   readonly files = new Map<string, { readonly text: string; readonly stamp: string }>();
+  readonly state = new FakeState();
   /** What to do with each new worker; the default lets it say hello. */
   onSpawn: (worker: FakeWorker) => void = (worker) => worker.say({ kind: "hello" });
   private lastFd = 9;
@@ -188,6 +190,10 @@ export class FakeHost implements Host {
       additional: [],
       ...answer,
     });
+  }
+
+  openState(): FakeState {
+    return this.state;
   }
 
   fileStamp(path: string): string {

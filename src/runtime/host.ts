@@ -4,6 +4,7 @@
 import type { BindAddress } from "../model/config.ts";
 import type { DnsQuestion } from "../wire/dns/message.ts";
 import type { DnsReply } from "./dns-client.ts";
+import type { StateDirectory } from "../sys/state-directory.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 /** A running worker process. */
@@ -58,4 +59,8 @@ export interface Host {
   fileStamp(path: string): string;
   /** The file's text in UTF-8, at most bytesMax long. Throws an Error for the operator. */
   readFile(path: string, bytesMax: number): string;
+  /**
+   * The directory for what must survive restarts; null = the first of the usual places. Throws an Error that says why.
+   */
+  openState(configured: string | null): StateDirectory;
 }

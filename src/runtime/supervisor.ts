@@ -4,6 +4,7 @@
 
 import { endpointRowsMax, firstLookupMs, listenersMax, poolsMax } from "../base/limits.ts";
 import { LogLevel, type Env } from "../base/ports.ts";
+import { reasonOf } from "../base/reason.ts";
 import { Monitor } from "../health/monitor.ts";
 import type { AdminConfig, Config, EndpointConfig, PoolConfig } from "../model/config.ts";
 import { diffConfigs, formatChange } from "../config/diff.ts";
@@ -24,7 +25,9 @@ import { Overrides, type EffectiveEndpoint, type EndpointPatch } from "./overrid
 import { Pacer } from "./pacer.ts";
 import { Resolver } from "./resolver.ts";
 import { RowTable, type RowProposal } from "./rows.ts";
+import { SharedTables, type TablesProposal } from "./shared-tables.ts";
 import { SocketBook, type SocketProposal } from "./socket-book.ts";
+import type { StateDirectory } from "../sys/state-directory.ts";
 import { Workforce, type LogFile } from "./workforce.ts";
 
 /** What reading and validating the configuration gave. */
@@ -87,6 +90,7 @@ interface Candidate {
   readonly endpointRows: RowProposal;
   readonly listenerRows: RowProposal;
   readonly poolRows: RowProposal;
+  readonly tables: TablesProposal;
   readonly sockets: SocketProposal;
   readonly log: LogFile | null;
   readonly admin: AdminServer | null;
@@ -112,6 +116,7 @@ export class Supervisor {
   private readonly endpointRows = new RowTable(endpointRowsMax);
   private readonly listenerRows = new RowTable(listenersMax);
   private readonly poolRows = new RowTable(poolsMax);
+  private readonly tables: SharedTables;
   private readonly ejections: Ejections;
   private readonly overrides = new Overrides();
   private readonly resolver: Resolver;
@@ -133,6 +138,8 @@ export class Supervisor {
     this.startedMs = clock.nowMs();
     this.journal = new Journal(clock, log);
     this.sockets = new SocketBook(host);
+    const openState = (configured: string | null): StateDirectory => host.openState(configured);
+    this.tables = new SharedTables({ clock, timers, journal: this.journal, columns, openState });
     this.monitor = new Monitor(env, columns, ({ pool, id, from, to, reason }) => {
       const level = to === "down" ? LogLevel.Warn : LogLevel.Info;
       this.journal.remember(level, "health changed", { pool, endpoint: id, from, to, reason });
@@ -168,6 +175,7 @@ export class Supervisor {
       onExit: (worker) => {
         const { endpointRows, listenerRows, poolRows } = this;
         settleDeadWorker(columns, worker, endpointRows.live(), listenerRows.live(), poolRows.live());
+        this.tables.clearWorker(worker);
       },
       onRetired: () => this.retire(),
     });
@@ -319,6 +327,7 @@ export class Supervisor {
     this.resolver.stop();
     this.membership.stop();
     this.pacer.stop();
+    this.tables.stop();
     this.admin?.stop();
     this.admin = null;
     if (this.log !== null) this.options.host.close(this.log.fd);
@@ -436,6 +445,7 @@ export class Supervisor {
     if (poolRows === null) throw new Error(`more than ${poolsMax} pools, those still draining included`);
     if (endpointRows === null) throw new Error(`more than ${endpointRowsMax} endpoints, those still draining included`);
     if (listenerRows === null) throw new Error(`more than ${listenersMax} listeners, those still draining included`);
+    const tables = this.tables.propose(config, workers);
     const sockets = this.sockets.propose(config.listeners, workers);
     let log: LogFile | null = null;
     try {
@@ -452,9 +462,11 @@ export class Supervisor {
         listenerRows: Object.fromEntries(listenerRows.rows),
         endpointRows: nestRows(config, endpointRows.rows),
         poolRows: Object.fromEntries(poolRows.rows),
+        tables: tables.tables.offsets,
+        cookieKeys: tables.cookieKeys,
         resolved: resolvedOf(config, endpointRows.rows, (wish) => this.resolver.addressOf(wish)),
       };
-      return { written, members, plan, workers, endpointRows, listenerRows, poolRows, sockets, log, admin };
+      return { written, members, plan, workers, endpointRows, listenerRows, poolRows, tables, sockets, log, admin };
     } catch (error) {
       if (log !== null && log !== this.log) this.options.host.close(log.fd);
       this.sockets.rollback(sockets);
@@ -486,6 +498,7 @@ export class Supervisor {
     this.endpointRows.commit(candidate.endpointRows, before.generation);
     this.listenerRows.commit(candidate.listenerRows, before.generation);
     this.poolRows.commit(candidate.poolRows, before.generation);
+    const tablesSettled = this.tables.commit(candidate.tables, before.generation);
     const closeSockets = this.sockets.commit(candidate.sockets);
     this.workersEver = Math.max(this.workersEver, candidate.workers);
     this.options.log.level = logLevelOf(plan.config.logLevel);
@@ -501,6 +514,7 @@ export class Supervisor {
     this.log = candidate.log;
     return () => {
       closeSockets();
+      tablesSettled();
       if (before.admin !== this.admin) before.admin?.stop();
       if (before.log !== null && before.log !== this.log) this.options.host.close(before.log.fd);
       this.retire();
@@ -558,6 +572,7 @@ export class Supervisor {
     });
     this.listenerRows.retire(oldest);
     this.poolRows.retire(oldest);
+    this.tables.retire(oldest);
   }
 
   private report(diagnostics: readonly Diagnostic[]): void {
@@ -567,8 +582,4 @@ export class Supervisor {
       this.options.env.log.write(level, `configuration ${severity}`, { at: place, path, problem: message, hint });
     }
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

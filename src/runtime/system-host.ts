@@ -7,8 +7,9 @@ import { closeChannel, createChannel, trySendFd } from "../sys/fd-passing.ts";
 import { fileStamp, readText, readTextOr, removeFile } from "../sys/files.ts";
 import { closeFd, createListener, dupFd, ListenError } from "../sys/listen-socket.ts";
 import { openAppending } from "../sys/log-sink.ts";
-import { spawnWorker, type WorkerProcess as Child } from "../sys/process.ts";
+import { environment, spawnWorker, type WorkerProcess as Child } from "../sys/process.ts";
 import type { SharedMemory } from "../sys/shm.ts";
+import { openStateDirectory } from "../sys/state-directory.ts";
 import { after } from "../sys/timers.ts";
 import { DnsClient } from "./dns-client.ts";
 import type { Host, WorkerEvents, WorkerProcess } from "./host.ts";
@@ -128,6 +129,7 @@ export function createSystemHost(options: SystemHostOptions): Host {
     ask: (question, servers) => names.client.ask(question, { timeoutMs: lookupMs, servers }),
     fileStamp,
     readFile: readText,
+    openState: (configured) => openStateDirectory(configured, environment()),
   };
 }
 

@@ -11,13 +11,17 @@ import { quantileUs } from "../stats/histogram.ts";
 import { adminWord, healthWord, type AdminWord, type HealthWord } from "../stats/words.ts";
 import { sumEndpoint, sumHistogram, sumListener, sumPool } from "./counters.ts";
 import { ejectionReason } from "./ejections.ts";
-import { formatEndpointAddress, isNamed } from "./endpoints.ts";
+import { endpointKey, formatEndpointAddress, isNamed } from "./endpoints.ts";
 import type { JournalEvent } from "./journal.ts";
+import type { Origin } from "./membership.ts";
+import type { SourceReport } from "./source.ts";
 import type { ReloadResult, Supervisor, SupervisorState } from "./supervisor.ts";
 import type { WorkerState } from "./worker-slot.ts";
 
 export interface EndpointView {
   readonly id: string;
+  /** Where it comes from: the configuration, discovery by DNS or by file, or a call of the admin API. */
+  readonly origin: Origin;
   /** As configured. */
   readonly address: string;
   /** Of an endpoint given by host name: its present IP address, null while there is none. Absent for all others. */
@@ -55,6 +59,8 @@ export interface PoolView {
   readonly name: string;
   readonly balance: string;
   readonly noneHealthy: "fail" | "all";
+  /** Where endpoints are discovered, and how that goes. */
+  readonly discovery: readonly SourceReport[];
   /** How many endpoints take new requests. */
   readonly usable: number;
   /** Requests that were sent once more, and that the retry budget refused to send once more. */
@@ -100,6 +106,7 @@ export interface PoolSummary {
   readonly active: number;
   readonly requests: number;
   readonly failures: number;
+  readonly discovery: readonly SourceReport[];
 }
 
 export interface StatusView {
@@ -140,6 +147,7 @@ export function poolView(supervisor: Supervisor, pool: PoolConfig, nowMs: number
     name: pool.name,
     balance: pool.balance.by,
     noneHealthy: pool.noneHealthy,
+    discovery: supervisor.membership.reports(pool, nowMs),
     usable: roster.usableCount,
     repeats: counters[PC.repeats]!,
     retriesRefused: counters[PC.retriesRefused]!,
@@ -184,6 +192,7 @@ function endpointView(
   const p99 = quantileUs(histogram, 0.99);
   return {
     id: config.id,
+    origin: supervisor.membership.originOf(endpointKey(pool.name, config.id)),
     address: formatEndpointAddress(config),
     ...(isNamed(config) ? { resolved: member.target?.ip ?? null } : {}),
     weight: columns.weight[row]!,
@@ -304,6 +313,7 @@ function summaryOf(pool: PoolView): PoolSummary {
     active: sum("active"),
     requests: sum("requests"),
     failures: sum("failures"),
+    discovery: pool.discovery,
   };
 }
 
@@ -328,7 +338,7 @@ export function readinessView(supervisor: Supervisor, nowMs: number): ReadinessV
     state,
     workers: { running, wanted: supervisor.workforce.size },
     pools: poolViews(supervisor, nowMs)
-      .filter((pool) => pool.usable === 0 && pool.endpoints.length > 0)
+      .filter((pool) => pool.usable === 0 && pool.endpoints.length + pool.discovery.length > 0)
       .map(({ name, usable, endpoints }) => ({ name, usable, endpoints: endpoints.length })),
   };
 }

@@ -23,6 +23,9 @@ import {
   rssBytes,
   sendToParent,
 } from "../sys/process.ts";
+import { passwordChecker } from "../sys/passwords.ts";
+import { randomBytes, sealerOf } from "../sys/sealer.ts";
+import { PasswordDesk } from "../http/password-desk.ts";
 import { openSharedMemory } from "../sys/shm.ts";
 import { LevelLog } from "./level-log.ts";
 import { BOOT_VARIABLE, type ToWorker, type WorkerBoot } from "./messages.ts";
@@ -173,8 +176,13 @@ export function runWorker<G>(maker: PlaneMaker<G>): void {
       void Promise.all([accessLog.close(), everything.close(flushMs)]).then(() => exit(code));
     },
   };
+  const passwords = new PasswordDesk(passwordChecker, randomBytes(16));
   const connectionsMax = fileLimit === null ? 0 : Math.floor(fileLimit.soft * connectionShare);
-  shell = new WorkerShell({ env, columns, worker: boot.worker, accessLog, connectionsMax }, host, maker);
+  shell = new WorkerShell(
+    { env, columns, worker: boot.worker, accessLog, connectionsMax, newSealer: sealerOf, passwords },
+    host,
+    maker,
+  );
   onParentMessage((message) => shell.receive(message as ToWorker));
   onParentGone(() => shell.orphaned());
 }

@@ -5,10 +5,15 @@ import type { Config } from "../model/config.ts";
 import { loadText } from "../config/load.ts";
 import type { Plan } from "../model/plan.ts";
 import { columnsBytes, openColumns, WC, type Columns } from "../stats/columns.ts";
+import { sealerOf } from "../sys/sealer.ts";
 import { FakeWorld } from "./fakes.ts";
 import type { FromWorker } from "./messages.ts";
 import type { Plane } from "./plane.ts";
 import { WorkerShell, type WorkerHost } from "./worker.ts";
+import { PasswordDesk } from "../http/password-desk.ts";
+
+/** No password is right. */
+const passwords = new PasswordDesk({ check: () => Promise.resolve(false) }, new Uint8Array(16));
 
 class FakePlane implements Plane<number> {
   readonly did: string[] = [];
@@ -73,7 +78,16 @@ beforeEach(() => {
     pid: () => 4711,
     exit: (code) => did.push(`exit ${code}`),
   };
-  shell = new WorkerShell({ env: world.env, columns, worker: 1, accessLog: null, connectionsMax: 0 }, host, {
+  const context = {
+    env: world.env,
+    columns,
+    worker: 1,
+    accessLog: null,
+    connectionsMax: 0,
+    newSealer: sealerOf,
+    passwords,
+  };
+  shell = new WorkerShell(context, host, {
     compile: ({ generation }) => {
       if (fault !== "") throw new Error(fault);
       return generation;
@@ -87,7 +101,7 @@ function plan(generation: number, more: Partial<Config> = {}): Plan {
     "listeners: { web: { bind: 127.0.0.1:80, forward: p } }\npools: { p: { endpoints: [127.0.0.1:81] } }\n",
     "t",
   );
-  const rows = { listenerRows: {}, endpointRows: {}, poolRows: {} };
+  const rows = { listenerRows: {}, endpointRows: {}, poolRows: {}, tables: {}, cookieKeys: [] };
   return { generation, workers: 1, config: { ...config!, ...more }, ...rows, resolved: {} };
 }
 

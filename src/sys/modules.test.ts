@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "bun:test";
+import { FUNCTION_MARK } from "../config/fields-route.ts";
 import { importDefault, type ModuleFault } from "./modules.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sluice-modules-"));
@@ -11,6 +12,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const main = join(folder, "sluice.config.ts");
 const helper = join(folder, "helper.ts");
+const hooked = join(folder, "hooked.ts");
+writeFileSync(hooked, ""); // Bun remembers which files a folder has
 const imports = 'import { defineConfig } from "sluice";\nimport { n } from "./helper.ts";\n';
 writeFileSync(main, `${imports}export default defineConfig({ n } as never);\n`);
 
@@ -38,6 +41,23 @@ test("a change in an imported module is seen, also after a fault", async () => {
 test("a thrown error has its place", async () => {
   const fault = faultOf(await withHelper("export const n = 1;\nthrow new Error('no such secret');"));
   expect(fault).toMatchObject({ message: "no such secret", file: helper, line: 2 });
+});
+
+test("hooks leave marks where they stand, other functions do not pass", async () => {
+  writeFileSync(
+    hooked,
+    `const cyclic = {}; cyclic.self = cyclic;
+    const hooks = { request: () => 1, response: async () => 2, timeout: "1s" };
+    export default { cyclic, listeners: { web: { routes: [{ forward: "a" }, { forward: "a", hooks }] } } };`,
+  );
+  const cyclic: Record<string, unknown> = {};
+  cyclic["self"] = cyclic;
+  const hooks = { request: FUNCTION_MARK, response: FUNCTION_MARK, timeout: "1s" };
+  expect(await importDefault(hooked)).toEqual({
+    value: { cyclic, listeners: { web: { routes: [{ forward: "a" }, { forward: "a", hooks }] } } },
+  });
+  writeFileSync(hooked, "export default { listeners: { web: { hooks: { request() {} } } } };");
+  expect(faultOf(await importDefault(hooked)).message).toStartWith("listeners.web.hooks.request: expected plain data");
 });
 
 test("what cannot be data is named with its path", async () => {

@@ -1,4 +1,4 @@
-// Runs a TypeScript or JavaScript module and takes its default export as plain data. Each run has a thread of its
+// Runs a TypeScript or JavaScript module and takes its default export as plain data, with marks for hooks. Each run has a thread of its
 // own: modules it imports are read afresh every time (Bun keeps a module that failed for ever), and one that never
 // ends is given up.
 
@@ -47,6 +47,21 @@ function threadProgram(): void {
     }
     return null;
   }
+  /** Functions cannot leave the thread. Where hooks are, marks stand for them (FUNCTION_MARK of config). */
+  const hookPath = ["listeners", "*", "routes", "*", "hooks"];
+  function markHooks(value: unknown, depth: number): unknown {
+    if (typeof value !== "object" || value === null) return value;
+    const step = hookPath[depth];
+    if (Array.isArray(value)) return step === "*" ? value.map((item) => markHooks(item, depth + 1)) : value;
+    if (Object.getPrototypeOf(value) !== Object.prototype) return value;
+    const copy: Record<string, unknown> = { ...value };
+    for (const [key, item] of Object.entries(copy)) {
+      if (step === undefined) {
+        if (typeof item === "function" && (key === "request" || key === "response")) copy[key] = "sluice:function";
+      } else if (step === "*" || step === key) copy[key] = markHooks(item, depth + 1);
+    }
+    return copy;
+  }
   function placeOf(thrown: {
     position?: { file: string; line: number; column: number } | null;
     stack?: string;
@@ -62,7 +77,7 @@ function threadProgram(): void {
     try {
       const module: { readonly default?: unknown } = await import(event.data as string);
       try {
-        port.postMessage({ value: module.default });
+        port.postMessage({ value: markHooks(module.default, 0) });
       } catch {
         const message = findForeign(module.default, "") ?? "the default export is not plain data";
         port.postMessage({ fault: { message, file: null, line: 0, column: 0 } });

@@ -42,6 +42,11 @@ export function createSealer(keys: readonly Uint8Array[]): Sealer {
   };
 }
 
+/** keys in hexadecimal, as plans carry them. */
+export function sealerOf(keys: readonly string[]): Sealer {
+  return createSealer(keys.map((key) => new Uint8Array(Buffer.from(key, "hex"))));
+}
+
 function seal(key: Uint8Array, plain: Uint8Array): Uint8Array {
   const nonce = randomBytes(NONCE_BYTES);
   const gcm = createCipheriv(cipher, key, nonce, { authTagLength: TAG_BYTES });

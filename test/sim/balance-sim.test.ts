@@ -48,6 +48,36 @@ describe.each(balances)("%o", (balance) => {
     });
   });
 
+  test.each([0, 30_000])("after an ejection nobody is stampeded (slow start %d ms)", (slowStartMs) => {
+    const endpoints = equal(4, 20);
+    endpoints[0] = { ...endpoints[0]!, fails: (now) => now >= 10_000 && now < 15_000 };
+    const outlier = {
+      consecutiveFailures: 5,
+      intervalMs: 10_000,
+      ejectionMs: 10_000,
+      maxEjectionMs: 60_000,
+      maxEjectedPercent: 50,
+      successRate: null,
+    };
+    const options = { balance, endpoints, outlier, slowStartMs, workers: 2, seconds: 70 };
+    each({ ...options, load: { perSecond: 500 } }, (result) => {
+      expect(result.failures).toBeLessThanOrEqual(20); // those that were under way when the last of five came
+      expect(result.unserved).toBe(0);
+      const first = result.given.findIndex((given, second) => second > 11 && given[0]! > 0);
+      expect(first).toBeWithin(19, 22);
+      for (let second = first; second < first + 3; second++) {
+        expect(result.peak[second]![0]!).toBeLessThan(20); // as in a cold start
+      }
+      const fair = slowStartMs === 0 ? 0.25 : 0.16 / 3.16; // three seconds and a bit of thirty
+      // An average of before weighs the failures: least-response-time has its own way back.
+      if (balance.by === "least-response-time") expect(shareOf(result, 0, first, first + 4)).toBeLessThan(0.3);
+      else if (balance.by !== "least-connections" || slowStartMs === 0) {
+        expect(shareOf(result, 0, first, first + 4)).toBeLessThan(fair * 1.5);
+      }
+      expect(shareOf(result, 0, 55, 70)).toBeWithin(0.18, 0.32);
+    });
+  });
+
   test("in its first second after a recovery an endpoint gets its slow-start share", () => {
     const health = [
       { atMs: 5000, endpoint: 0, up: false },

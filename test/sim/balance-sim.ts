@@ -7,6 +7,7 @@ import { failure, FailureCause, Phase, Side, type Failure } from "../../src/base
 import type { Rng } from "../../src/base/ports.ts";
 import { seededRng } from "../../src/base/seeded-rng.ts";
 import type { BalanceConfig, PassiveConfig } from "../../src/model/config.ts";
+import type { OutlierConfig } from "../../src/model/route-config.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { sampleColumns, sampleMembers, samplePoolConfig, SetClock } from "../../src/pool/sample-pool.ts";
 import { bumpEpoch, columnsBytes, Health, type Columns } from "../../src/stats/columns.ts";
@@ -36,6 +37,8 @@ export interface SimOptions {
   readonly workers?: number;
   readonly slowStartMs?: number;
   readonly passive?: PassiveConfig;
+  /** By failures in a row only: nobody ends the intervals at which success rates are compared. */
+  readonly outlier?: OutlierConfig;
   /** What active health does, and when: endpoint up or down. */
   readonly health?: readonly { readonly atMs: number; readonly endpoint: number; readonly up: boolean }[];
 }
@@ -126,6 +129,7 @@ class Simulation {
       balance: options.balance,
       slowStartMs: options.slowStartMs ?? 0,
       passive: options.passive ?? null,
+      outlier: options.outlier ?? null,
     });
     const members = sampleMembers(this.columns, options.endpoints);
     this.pools = Array.from({ length: workers }, (_, worker) => {
@@ -204,7 +208,7 @@ class Simulation {
     const latencyUs = ending.outcome === 0 ? ending.tookMs * 1000 : 0;
     this.tookMs += ending.tookMs;
     if (ending.outcome !== 0) this.failures++;
-    this.pools[ending.worker]!.release(ending.endpoint, ending.outcome, latencyUs);
+    this.pools[ending.worker]!.release(ending.endpoint, ending.outcome, latencyUs, latencyUs > 0 ? 200 : 0);
   }
 
   private turn(change: { readonly endpoint: number; readonly up: boolean }): void {

@@ -2,7 +2,7 @@
 // the proxy's own classes for the time of one run.
 
 import { TimerWheel } from "../../src/base/timer-wheel.ts";
-import { Exchange } from "../../src/http/exchange.ts";
+import { Attempts } from "../../src/http/attempts.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { Method } from "../../src/wire/head.ts";
 import type { Sabotage, SimSocket } from "./sim-socket.ts";
@@ -182,10 +182,10 @@ export const canaries: readonly Canary[] = [
     rules: ["twice"],
     install: () =>
       replace(
-        Exchange.prototype,
+        Attempts.prototype,
         "onReset",
         (onReset) =>
-          function (this: Exchange, f) {
+          function (this: Attempts, f) {
             if (this.method === Method.Post) this.method = Method.Put;
             onReset.call(this, f);
           },
@@ -197,10 +197,10 @@ export const canaries: readonly Canary[] = [
     rules: ["status"],
     install: () =>
       replace(
-        Exchange.prototype,
+        Attempts.prototype,
         "onReset",
         (onReset) =>
-          function (this: Exchange, f) {
+          function (this: Attempts, f) {
             this.bodyBegun = true;
             onReset.call(this, f);
           },

@@ -216,6 +216,8 @@ export class Layout {
       listenerRows: { web: 0, side: 1 },
       endpointRows,
       poolRows: { main: 0, other: 1 },
+      tables: {},
+      cookieKeys: [],
       resolved: this.resolved(),
     };
   }

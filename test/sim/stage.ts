@@ -9,12 +9,17 @@ import { DataPlane, type WorkerContext } from "../../src/http/data-plane.ts";
 import type { Config, ListenerLimits, PoolConfig } from "../../src/model/config.ts";
 import { defaultListener, defaultPool, defaultRoute } from "../../src/model/defaults.ts";
 import { columnsBytes, openColumns, WC } from "../../src/stats/columns.ts";
+import { sealerOf } from "../../src/sys/sealer.ts";
 import { latin1 } from "../../src/wire/h1/tables.ts";
 import { Agenda, SimClock } from "./agenda.ts";
 import { Dice } from "./dice.ts";
 import { Kernel, type NetMood, type Welcome } from "./kernel.ts";
 import { SimSocket } from "./sim-socket.ts";
 import { Trace } from "./trace.ts";
+import { PasswordDesk } from "../../src/http/password-desk.ts";
+
+/** No password is right. */
+const passwords = new PasswordDesk({ check: () => Promise.resolve(false) }, new Uint8Array(16));
 
 const quiet: NetMood = {
   latencyMaxMs: 0.1,
@@ -95,12 +100,12 @@ export class Stage {
       net: this.kernel.net(),
       log: { write() {} },
     };
-    this.context = { env, columns, worker: 0, accessLog: null, connectionsMax: 0 };
+    this.context = { env, columns, worker: 0, accessLog: null, connectionsMax: 0, newSealer: sealerOf, passwords };
     const plane = new DataPlane(this.context);
     const ids = actors.map((_, i) => `10.0.0.${i + 1}`);
     const endpointRows = { pool: Object.fromEntries(ids.map((id, row) => [id, row])) };
     const config = configOf(ids, limits);
-    const rows = { listenerRows: { web: 0 }, endpointRows, poolRows: { pool: 0 } };
+    const rows = { listenerRows: { web: 0 }, endpointRows, poolRows: { pool: 0 }, tables: {}, cookieKeys: [] };
     const plan = { generation: 1, config, workers: 1, ...rows, resolved: {} };
     plane.apply(compile(plan, null, this.context));
     plane.adopt("web", this.kernel.bind(PORT), PORT);

@@ -7,6 +7,7 @@ import { compile } from "../../src/compile/compile.ts";
 import { DataPlane, type WorkerContext } from "../../src/http/data-plane.ts";
 import type { Generation } from "../../src/http/generation.ts";
 import { Admin, bumpEpoch, type Columns, columnsBytes, Health, openColumns } from "../../src/stats/columns.ts";
+import { sealerOf } from "../../src/sys/sealer.ts";
 import { Agenda, SimClock } from "./agenda.ts";
 import { checkAlways, checkPatience, checkQuiet, isQuiet } from "./checks.ts";
 import { SimClient } from "./client.ts";
@@ -20,6 +21,10 @@ import { RequestTap, servedBy } from "./request-tap.ts";
 import type { Sabotage, SimSocket } from "./sim-socket.ts";
 import { Trace, type Violation } from "./trace.ts";
 import { type Weather, weatherOf } from "./weather.ts";
+import { PasswordDesk } from "../../src/http/password-desk.ts";
+
+/** No password is right. */
+const passwords = new PasswordDesk({ check: () => Promise.resolve(false) }, new Uint8Array(16));
 
 export interface RunOptions {
   readonly seed: number;
@@ -128,7 +133,8 @@ export class World {
       append: (bytes: Uint8Array, start: number, end: number): void =>
         this.logged(Buffer.from(bytes).toString("utf8", start, end)),
     };
-    const context: WorkerContext = { env, columns: this.columns, worker, accessLog, connectionsMax };
+    const { columns } = this;
+    const context: WorkerContext = { env, columns, worker, accessLog, connectionsMax, newSealer: sealerOf, passwords };
     const plane = new DataPlane(context);
     return { plane, context, timers, clock, generation: null };
   }

@@ -17,6 +17,23 @@ test("a typed configuration loads", () => {
         limits: { headBytes: "64k", bodyBytes: 1024 },
       },
       api: { bind: ["127.0.0.1:8081"], routes: [{ forward: "api", timeouts: { total: "off" } }] },
+      all: {
+        bind: "127.0.0.1:8082",
+        routes: [
+          { match: { path: ["/a", "/b"], headers: { "x-a": true, "x-b": { not: "1" } } }, redirect: "/c" },
+          { match: { method: "GET", source: "10.0.0.0/8" }, respond: { status: 404, headers: { "x-a": ["1", "2"] } } },
+          {
+            forward: [{ pool: "app", weight: 9 }, { pool: "api" }],
+            sticky: { ttl: "1h" },
+            retry: { on: ["connect", 503], budget: "12.5%" },
+            rateLimit: { requests: 10, by: "header:x-key" },
+            mirror: { pool: "app", share: "1%" },
+            forwardAuth: { pool: "api", path: "/verify" },
+            cors: true,
+            compress: "off",
+          },
+        ],
+      },
     },
     pools: {
       app: { endpoints: ["a:1"], balance: { by: "consistent-hash", key: "header:x-user", load: "125%" } },
@@ -26,6 +43,7 @@ test("a typed configuration loads", () => {
         passive: "off",
       },
     },
+    tests: [{ listener: "all", request: "GET /a", expect: { status: 302 } }],
   });
   const { config: loaded, diagnostics } = loadValue(config, "sluice.config.ts");
   expect(diagnostics).toEqual([]);
@@ -58,6 +76,27 @@ test("mistakes the compiler finds", () => {
       listeners: {},
       // @ts-expect-error -- no such algorithm
       pools: { app: { endpoints: ["a:1"], balance: "least-connection" } },
+    }),
+    defineConfig({
+      // @ts-expect-error -- there is no such pool
+      listeners: { web: { bind: "127.0.0.1:80", routes: [{ forward: "app", mirror: "ap" }] } },
+      pools: { app: { endpoints: ["a:1"] } },
+    }),
+    defineConfig({
+      // @ts-expect-error -- there is no such pool
+      listeners: { web: { bind: "127.0.0.1:80", routes: [{ forward: [{ pool: "app" }, { pool: "ap" }] }] } },
+      pools: { app: { endpoints: ["a:1"] } },
+    }),
+    defineConfig({
+      // @ts-expect-error -- either forward or redirect
+      listeners: { web: { bind: "127.0.0.1:80", routes: [{ forward: "app", redirect: "/" }] } },
+      pools: { app: { endpoints: ["a:1"] } },
+    }),
+    defineConfig({
+      listeners: { web: { bind: "127.0.0.1:80", forward: "app" } },
+      pools: { app: { endpoints: ["a:1"] } },
+      // @ts-expect-error -- there is no such pool
+      tests: [{ request: "/", expect: { pool: "ap" } }],
     }),
     defineConfig({
       listeners: {

@@ -7,20 +7,45 @@ import type { ConfigInput } from "../schema.ts";
 type ListenerInput = NonNullable<ConfigInput["listeners"]>[string];
 type RouteInput = NonNullable<ListenerInput["routes"]>[number];
 type PoolInput = NonNullable<ConfigInput["pools"]>[string];
+type TestInput = NonNullable<ConfigInput["tests"]>[number];
+type MirrorInput = Extract<RouteInput["mirror"], { pool: string }>;
+type ForwardAuthInput = Extract<RouteInput["forwardAuth"], { pool: string }>;
 
-/** A route whose pool is one of P. */
-export type Route<P extends string = string> = Omit<RouteInput, "forward"> & { forward: P };
+/** One pool, or several with weights, out of P. */
+export type Forward<P extends string = string> = P | { pool: P; weight?: number }[];
+
+/** What a route does: one of these. */
+type Action<P extends string> =
+  | { forward: Forward<P>; redirect?: never; respond?: never }
+  | { forward?: never; redirect: NonNullable<RouteInput["redirect"]>; respond?: never }
+  | { forward?: never; redirect?: never; respond: NonNullable<RouteInput["respond"]> };
+
+/** A route to pools out of P. */
+export type Route<P extends string = string> = Omit<
+  RouteInput,
+  "forward" | "redirect" | "respond" | "mirror" | "forwardAuth"
+> &
+  Action<P> & {
+    mirror?: "off" | P | (Omit<MirrorInput, "pool"> & { pool: P });
+    forwardAuth?: "off" | (Omit<ForwardAuthInput, "pool"> & { pool: P });
+  };
 
 /** A listener with either forward or routes, to pools out of P. */
 export type Listener<P extends string = string> = Omit<ListenerInput, "forward" | "routes"> &
-  ({ forward: P; routes?: never } | { forward?: never; routes: Route<P>[] });
+  ({ forward: Forward<P>; routes?: never } | { forward?: never; routes: Route<P>[] });
 
 export type Pool = PoolInput;
 
+/** A test that names pools out of P. */
+export type RouteTest<P extends string = string> = Omit<TestInput, "expect"> & {
+  expect: Omit<TestInput["expect"], "pool"> & { pool?: P };
+};
+
 /** A configuration whose pools are called P. Keys and defaults: docs/configuration.md. */
-export type SluiceConfig<P extends string = string> = Omit<ConfigInput, "listeners" | "pools"> & {
+export type SluiceConfig<P extends string = string> = Omit<ConfigInput, "listeners" | "pools" | "tests"> & {
   listeners: Record<string, Listener<NoInfer<P>>>;
   pools: Record<P, Pool>;
+  tests?: RouteTest<NoInfer<P>>[];
 };
 
 /** Gives its argument back, checked by the compiler. */

@@ -1,7 +1,8 @@
-// Is what a module exports plain data? Functions, instances, cycles and the like cannot travel to workers; each is
+// Is what a module exports plain data, apart from its hooks? Functions, instances, cycles and the like cannot travel to workers; each is
 // named with its path instead of failing somewhere later.
 
 import { configDepthMax, configNodesMax } from "../../base/limits.ts";
+import { isHookPlace } from "./hooks.ts";
 import { error, type Path, type Problem } from "../problem.ts";
 
 interface Walk {
@@ -27,6 +28,7 @@ function visit(value: unknown, path: Path, walk: Walk): void {
     if (walk.left === -1) walk.problems.push(error(path, `more than ${configNodesMax} values`));
     return;
   }
+  if (typeof value === "function" && isHookPlace(path)) return;
   const strange = strangeness(value);
   if (strange !== null) {
     walk.problems.push(error(path, `expected plain data, found ${strange}`, hintFor(strange)));

@@ -1,0 +1,124 @@
+// The routes of a listener, from their configuration to what requests are matched with and treated by. Whatever a route
+// does not ask for is null.
+
+import type { HashSeed } from "../base/keyed-hash.ts";
+import {
+  AccessCheck,
+  type Check,
+  ConcurrencyCheck,
+  Guard,
+  PasswordCheck,
+  PreflightCheck,
+  RateCheck,
+} from "../http/guard.ts";
+import { BasicAuth } from "../http/basic-auth.ts";
+import { Cors } from "../http/cors.ts";
+import { compileEdits } from "../http/header-edits.ts";
+import type { PasswordDesk } from "../http/password-desk.ts";
+import type { PoolRuntime } from "../http/pool-runtime.ts";
+import { Redirect } from "../http/redirect.ts";
+import { Respond } from "../http/respond.ts";
+import { compileRetry } from "../http/retry.ts";
+import { Rewrite } from "../http/rewrite.ts";
+import type { Arms, Route, RouteAction } from "../http/route.ts";
+import { AccessList } from "../limit/access.ts";
+import type { LimitBook } from "../limit/limit-book.ts";
+import type { ListenerConfig, RouteConfig } from "../model/config.ts";
+import type { ActionConfig } from "../model/route-config.ts";
+import { buildArmStickiness, type StickyParts } from "../pool/stickiness/build.ts";
+import { compileRouter } from "../route/compile-router.ts";
+import { compileRegex, Regex } from "../route/regex/regex.ts";
+import type { Router } from "../route/router.ts";
+
+/** What routes are made with. */
+export interface RouteParts {
+  readonly pools: ReadonlyMap<string, PoolRuntime>;
+  readonly limits: LimitBook;
+  readonly sticky: StickyParts;
+  readonly passwords: PasswordDesk;
+}
+
+/** Throws an Error with a sentence for the operator for what no request could be served by. */
+export function compileRoutes(listener: ListenerConfig, parts: RouteParts): Router<Route> {
+  const entries = listener.routes.map((route) => {
+    try {
+      return { match: route.match, value: compileRoute(listener, route, parts) };
+    } catch (error) {
+      throw new Error(`listener ${listener.name}: route ${route.name}: ${(error as Error).message}`, { cause: error });
+    }
+  });
+  const { router, problems } = compileRouter(entries, listener.paths);
+  if (router === null) {
+    const { route, key, message } = problems[0]!;
+    throw new Error(`listener ${listener.name}: route ${listener.routes[route]!.name}: match.${key}: ${message}`);
+  }
+  return router;
+}
+
+function compileRoute(listener: ListenerConfig, config: RouteConfig, parts: RouteParts): Route {
+  const { connectMs, sendMs, responseMs, totalMs, tunnelMs, tunnelLifetimeMs } = config.timeouts;
+  const action = compileAction(config.action, parts);
+  const cors = config.cors === null ? null : new Cors(config.cors);
+  const checks = compileChecks(listener, config, cors, parts);
+  const responseEdits = config.responseHeaders === null ? null : compileEdits(config.responseHeaders, "response");
+  const pools = action.pool === null ? (action.arms?.pools ?? []) : [action.pool];
+  const setsCookies = (action.arms?.sticky ?? null) !== null || pools.some(({ stickiness }) => stickiness !== null);
+  return {
+    ...action,
+    name: config.name,
+    connectMs,
+    sendMs,
+    responseMs,
+    totalMs,
+    tunnelMs,
+    tunnelLifetimeMs,
+    bodyBytesMax: config.bodyBytes ?? listener.limits.bodyBytes,
+    retry: compileRetry(config.retry),
+    guard: checks.length === 0 ? null : new Guard(checks),
+    rewrite: config.rewrite === null ? null : new Rewrite(config.rewrite),
+    requestEdits: config.requestHeaders === null ? null : compileEdits(config.requestHeaders, "request"),
+    responseEdits,
+    cors,
+    captures: config.match.regexes.map(captureRegex),
+    decorates: responseEdits !== null || cors !== null || setsCookies || config.rateLimits.length > 0,
+  };
+}
+
+function captureRegex(text: string): Regex {
+  const regex = compileRegex(text);
+  if (!(regex instanceof Regex)) throw new Error(`match.regex: ${regex.message}`);
+  return regex;
+}
+
+function compileAction(action: ActionConfig, { pools, sticky }: RouteParts): RouteAction {
+  const none: RouteAction = { pool: null, arms: null, redirect: null, respond: null };
+  if (action.kind === "redirect") return { ...none, redirect: new Redirect(action) };
+  if (action.kind === "respond") return { ...none, respond: new Respond(action) };
+  const targets = action.arms.map(({ pool }) => {
+    const runtime = pools.get(pool);
+    if (runtime === undefined) throw new Error(`no pool "${pool}"`);
+    return runtime;
+  });
+  const first = targets[0];
+  if (first === undefined) throw new Error("forwards nowhere");
+  if (targets.length === 1 && action.sticky === null) return { ...none, pool: first };
+  let sum = 0;
+  const upTo = action.arms.map(({ weight }) => (sum += weight));
+  const names = action.arms.map(({ pool }) => pool);
+  const arms: Arms = { pools: targets, upTo, sticky: buildArmStickiness(action.sticky, names, sticky) };
+  return { ...none, arms };
+}
+
+function compileChecks(listener: ListenerConfig, config: RouteConfig, cors: Cors | null, parts: RouteParts): Check[] {
+  const seed: HashSeed = parts.sticky.seed;
+  const { rates, concurrency } = parts.limits.limitsOf(listener, config);
+  const checks: Check[] = [];
+  for (const access of [listener.access, config.access]) {
+    if (access !== null) checks.push(new AccessCheck(new AccessList(access)));
+  }
+  if (cors !== null) checks.push(new PreflightCheck(cors));
+  for (const rate of rates) checks.push(new RateCheck(rate, seed));
+  for (const bound of concurrency) checks.push(new ConcurrencyCheck(bound, seed));
+  if (config.basicAuth !== null) checks.push(new PasswordCheck(new BasicAuth(config.basicAuth, parts.passwords)));
+  return checks;
+}
