@@ -47,7 +47,9 @@ export function lowerConcurrency(typed: RouteTyped["concurrency"]): readonly Con
 }
 
 export function lowerAccess(typed: RouteTyped["access"]): AccessConfig | null {
-  return typed === undefined ? null : { allow: typed.allow ?? [], deny: typed.deny ?? [] };
+  const all = (blocks: string | readonly string[] = []): readonly string[] =>
+    typeof blocks === "string" ? [blocks] : blocks;
+  return typed === undefined ? null : { allow: all(typed.allow), deny: all(typed.deny) };
 }
 
 export function lowerBasicAuth(typed: RouteTyped["basicAuth"]): BasicAuthConfig | null {
