@@ -24,58 +24,77 @@ function compareBlocks(a: Cidr, b: Cidr): number {
   return a.prefix - b.prefix;
 }
 
-/** Blocks of one address family, sorted and without those that lie in another: their first addresses end to end. */
-class Family {
-  readonly width: number;
-  readonly starts: Uint8Array;
-  readonly prefixes: Uint8Array;
+/** The address looked for as 32-bit words; used again by every look-up. */
+const sought = new Uint32Array(4);
 
-  constructor(width: number, blocks: readonly Cidr[]) {
+/** Puts bytes[from, from + 4 * count) into `sought`. */
+function seek(bytes: Uint8Array, from: number, count: number): void {
+  for (let k = 0, at = from; k < count; k++, at += 4) {
+    sought[k] = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+  }
+}
+
+/** Blocks of one address family, sorted and without those that lie in another. */
+class Family {
+  /** 32-bit words of an address: 1 or 4. */
+  private readonly width: number;
+  /** First addresses, end to end. */
+  private readonly starts: Uint32Array;
+  private readonly prefixes: Uint8Array;
+
+  constructor(bytes: number, blocks: readonly Cidr[]) {
     const kept: Cidr[] = [];
-    for (const block of blocks.filter((b) => b.bytes.length === width).toSorted(compareBlocks)) {
+    for (const block of blocks.filter((b) => b.bytes.length === bytes).toSorted(compareBlocks)) {
       const last = kept.at(-1);
       if (last === undefined || !cidrContains(last, block.bytes)) kept.push(block);
     }
-    this.width = width;
-    this.starts = Uint8Array.from(kept.flatMap((block) => [...block.bytes]));
+    this.width = bytes / 4;
+    this.starts = new Uint32Array(kept.length * this.width);
+    kept.forEach((block, i) => {
+      seek(block.bytes, 0, this.width);
+      this.starts.set(sought.subarray(0, this.width), i * this.width);
+    });
     this.prefixes = Uint8Array.from(kept.map((block) => block.prefix));
   }
 
-  /** address[from, from + width) is looked for. */
+  /** The address that begins at address[from]. */
   holds(address: Uint8Array, from: number): boolean {
+    const { starts, width } = this;
+    seek(address, from, width);
+    const first = sought[0]!;
     let low = 0;
     let high = this.prefixes.length; // the last block that does not start behind the address is before this one
     while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.startsBehind(middle, address, from)) high = middle;
-      else low = middle + 1;
+      const middle = (low + high) >>> 1;
+      const start = starts[middle * width]!;
+      if (start < first || (start === first && !this.restIsBehind(middle))) low = middle + 1;
+      else high = middle;
     }
-    return low > 0 && this.covers(low - 1, address, from);
+    return low > 0 && this.covers(low - 1);
   }
 
-  startsBehind(block: number, address: Uint8Array, from: number): boolean {
+  /** The block's first word is the address's: do the others put it behind the address? */
+  private restIsBehind(block: number): boolean {
     const { starts, width } = this;
-    for (let i = 0, at = block * width; i < width; i++, at++) {
-      const difference = starts[at]! - address[from + i]!;
-      if (difference !== 0) return difference > 0;
+    for (let k = 1, at = block * width + 1; k < width; k++, at++) {
+      if (starts[at] !== sought[k]) return starts[at]! > sought[k]!;
     }
     return false;
   }
 
-  covers(block: number, address: Uint8Array, from: number): boolean {
+  private covers(block: number): boolean {
     const { starts, width } = this;
-    const prefix = this.prefixes[block]!;
-    const whole = prefix >> 3;
-    const at = block * width;
-    for (let i = 0; i < whole; i++) if (starts[at + i] !== address[from + i]) return false;
-    const rest = prefix & 7;
-    return rest === 0 || ((starts[at + whole]! ^ address[from + whole]!) & (0xff00 >> rest) & 0xff) === 0;
+    let bits = this.prefixes[block]!;
+    for (let at = block * width, k = 0; bits > 0; k++, at++, bits -= 32) {
+      if ((starts[at]! ^ sought[k]!) >>> Math.max(0, 32 - bits) !== 0) return false;
+    }
+    return true;
   }
 }
 
 export class CidrSet {
-  readonly v4: Family;
-  readonly v6: Family;
+  private readonly v4: Family;
+  private readonly v6: Family;
 
   constructor(blocks: readonly Cidr[]) {
     const own = blocks.map(unmapped);

@@ -58,7 +58,7 @@ export const sessionSaveMs = limit(
 );
 export const sessionFileBytesMax = limit(
   "sessionFileBytesMax",
-  256 * 1024 * 1024,
+  640 * 1024 * 1024,
   "bytes",
   "file of saved sessions that is read at a start",
 );

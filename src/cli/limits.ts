@@ -21,10 +21,10 @@ function movableLimits(): readonly Movable[] {
     .map(({ path, schema }) => ({ key: path, byDefault: String(schema.default), meaning: schema.description ?? "" }));
 }
 
-const boundingPlace = /(limits|timeouts|queue|keepAlive|passive|resolve|health)$/;
+const boundingPlace = /(limits|timeouts|queue|keepAlive|passive|resolve|health|circuit|retry)$/;
 const boundingKey = /^(maxConnections|slowStart)$/;
-/** Of a health check only these bound something. */
-const notBounding = /\.health\.(protocol|path|method|headers|initial)$/;
+/** Keys of those places that bound nothing. */
+const notBounding = /\.(health\.(protocol|path|method|headers|initial)|retry\.(on|nonIdempotent)|resolve\.servers)$/;
 
 export const command: Command = {
   name: "limits",

@@ -1,5 +1,5 @@
-// Does one route's match take every request that another one's would? Answers yes only if it is certain: what it does
-// not understand is no. For warnings about routes that can never be reached.
+// Does one route's match take every request that another one's would (OPTIONS * apart, which has no path)? Answers yes
+// only if it is certain: what it does not understand is no. For warnings about routes that can never be reached.
 
 import { cidrContains, parseCidr } from "../base/ip.ts";
 import type { FieldMatch, MatchConfig } from "../model/route-config.ts";

@@ -3,8 +3,17 @@
 
 import * as z from "zod";
 import type { LimitKey, RetryCause } from "../model/route-config.ts";
-import { expecting, hashKey, text, whole, word, type HashKeyText, type PercentText, type SizeText } from "./fields.ts";
-import { percentHint, sizeHint, type HintFor } from "./hints.ts";
+import {
+  expecting,
+  parseHashKey,
+  text,
+  whole,
+  word,
+  type HashKeyText,
+  type PercentText,
+  type SizeText,
+} from "./fields.ts";
+import { keyHint, percentHint, sizeHint, type HintFor } from "./hints.ts";
 import { formatPercent, parseFinePercent, parseSize, sizePattern } from "./units.ts";
 
 /** A share of at least min and at most 100 %, with up to two decimal places. */
@@ -40,19 +49,13 @@ export function rateOrOff(): z.ZodType<number, SizeText | "off"> {
 /** What a limit counts by. */
 export type LimitKeyText = HashKeyText | "route";
 
-const routeKey: LimitKey = { from: "route", name: "" };
-
 /** What a limit counts by: all requests of the route, or a key of the request. */
-export const limitKey: z.ZodType<LimitKey, LimitKeyText> = expecting(
-  z.union([
-    z.pipe(
-      z.literal("route"),
-      z.transform((): LimitKey => routeKey),
-    ),
-    hashKey,
-  ]),
+export const limitKey: z.ZodType<LimitKey, LimitKeyText> = text<LimitKey, LimitKeyText>(
   "source, route, path, uri, header:NAME, cookie:NAME or query:NAME",
-) as z.ZodType<LimitKey, LimitKeyText>;
+  "^(source|route|path|uri|(header|cookie|query):.+)$",
+  (given) => (given === "route" ? { from: "route", name: "" } : parseHashKey(given)),
+  keyHint,
+);
 
 const causeWords = ["connect", "refused", "reset", "timeout"] as const;
 

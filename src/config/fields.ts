@@ -17,6 +17,7 @@ import {
 import {
   bindHint,
   durationHint,
+  keyHint,
   listHint,
   noHint,
   percentHint,
@@ -208,22 +209,25 @@ export const nameServer: z.ZodType<string, string> = text(
 /** RFC 9110 5.6.2: what names of fields, methods and cookies are made of. */
 export const tokenPattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** What a request is hashed by. Header names become lower case. */
+/** What a request is hashed by, from its text. Header names become lower case. */
+export function parseHashKey(given: string): HashKey | Fault | null {
+  if (given === "source" || given === "path" || given === "uri") return { from: given, name: "" };
+  const match = /^(header|cookie|query):(.*)$/s.exec(given);
+  if (match === null) return null;
+  const from = match[1] as "header" | "cookie" | "query";
+  const name = match[2]!;
+  if (name === "") return fault(`${from}: needs a name`, `write ${from}:NAME`);
+  if (from === "query" ? /[\s&=#\p{Cc}]/u.test(name) : !tokenPattern.test(name)) {
+    return fault(`${JSON.stringify(name)} is not the name of a ${from === "query" ? "query argument" : from}`);
+  }
+  return { from, name: from === "header" ? name.toLowerCase() : name };
+}
+
 export const hashKey: z.ZodType<HashKey, HashKeyText> = text<HashKey, HashKeyText>(
   "source, path, uri, header:NAME, cookie:NAME or query:NAME",
   "^(source|path|uri|(header|cookie|query):.+)$",
-  (given) => {
-    if (given === "source" || given === "path" || given === "uri") return { from: given, name: "" };
-    const match = /^(header|cookie|query):(.*)$/s.exec(given);
-    if (match === null) return null;
-    const from = match[1] as "header" | "cookie" | "query";
-    const name = match[2]!;
-    if (name === "") return fault(`${from}: needs a name`, `write ${from}:NAME`);
-    if (from === "query" ? /[\s&=#\p{Cc}]/u.test(name) : !tokenPattern.test(name)) {
-      return fault(`${JSON.stringify(name)} is not the name of a ${from === "query" ? "query argument" : from}`);
-    }
-    return { from, name: from === "header" ? name.toLowerCase() : name };
-  },
+  parseHashKey,
+  keyHint,
 );
 
 /** A status code, or a range of them as "200-299"; both ends included. */

@@ -38,6 +38,18 @@ export const offHint: HintFor = (found) => (found === false ? "write off" : mapH
 
 export const bindHint: HintFor = (found) => (typeof found === "number" ? `write 0.0.0.0:${found}` : "");
 
+/** The words of others for the client's address. */
+export const keyHint: HintFor = (found) => {
+  const word = typeof found === "string" ? found.toLowerCase().replace(/[^a-z]/g, "") : "";
+  if (/^(ip|src|client|clientip|sourceip|remoteaddr|binaryremoteaddr|address)$/.test(word)) return "write source";
+  return /^(http|req|hdr)?header/.test(word) ? "write header:NAME" : "";
+};
+
+/** For what is switched on by true. */
+export const trueHint: HintFor = (found) => {
+  return typeof found === "string" && /^(true|yes|on)$/i.test(found) ? "write true, without quotes" : offHint(found);
+};
+
 export const percentHint: HintFor = (found) => (typeof found === "number" ? `write ${found}%` : "");
 
 export const durationHint: HintFor = (found) => {

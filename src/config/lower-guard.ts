@@ -19,19 +19,16 @@ import type {
   MinRateConfig,
   RateLimitConfig,
 } from "../model/route-config.ts";
+import { asList } from "./as-list.ts";
 import type { ConfigTyped } from "./schema.ts";
 
 type ListenerTyped = NonNullable<ConfigTyped["listeners"]>[string];
 export type RouteTyped = NonNullable<ListenerTyped["routes"]>[number];
 
-/** off and absence are an empty list, one value a list of one. */
-function listOf<T extends object>(typed: T | readonly T[] | "off" | undefined): readonly T[] {
-  if (typed === undefined || typed === "off") return [];
-  return Array.isArray(typed) ? (typed as readonly T[]) : [typed as T];
-}
+const orNone = <T>(typed: T | "off" | undefined): T | undefined => (typed === "off" ? undefined : typed);
 
 export function lowerRateLimits(typed: RouteTyped["rateLimit"]): readonly RateLimitConfig[] {
-  return listOf(typed).map((one) => ({
+  return asList(orNone(typed)).map((one) => ({
     requests: one.requests,
     perMs: one.per ?? defaultRateLimit.perMs,
     burst: one.burst ?? one.requests,
@@ -43,11 +40,11 @@ export function lowerRateLimits(typed: RouteTyped["rateLimit"]): readonly RateLi
 }
 
 export function lowerConcurrency(typed: RouteTyped["concurrency"]): readonly ConcurrencyConfig[] {
-  return listOf(typed).map((one) => ({ requests: one.requests, by: one.by ?? defaultLimitKey }));
+  return asList(orNone(typed)).map((one) => ({ requests: one.requests, by: one.by ?? defaultLimitKey }));
 }
 
 export function lowerAccess(typed: RouteTyped["access"]): AccessConfig | null {
-  return typed === undefined ? null : { allow: typed.allow ?? [], deny: typed.deny ?? [] };
+  return typed === undefined ? null : { allow: asList(typed.allow), deny: asList(typed.deny) };
 }
 
 export function lowerBasicAuth(typed: RouteTyped["basicAuth"]): BasicAuthConfig | null {

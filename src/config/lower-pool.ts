@@ -28,6 +28,7 @@ import {
 } from "../model/policy-defaults.ts";
 import type { CircuitConfig, DiscoveryConfig, OutlierConfig, StickyConfig } from "../model/route-config.ts";
 import { formatAddress } from "./address.ts";
+import { asList } from "./as-list.ts";
 import { lowerCookie } from "./lower-route.ts";
 import { error, errorAtKey, missing, noMeaning, type Path, type Problem } from "./problem.ts";
 import { endpointsExpects } from "./schema-pool.ts";
@@ -42,8 +43,7 @@ type DiscoveryTyped = Extract<PoolTyped["discovery"], readonly unknown[]>[number
 /** One pool. */
 export function lowerPool(name: string, typed: PoolTyped, problems: Problem[]): PoolConfig {
   const path: Path = ["pools", name];
-  const sources =
-    typed.discovery === undefined ? [] : Array.isArray(typed.discovery) ? typed.discovery : [typed.discovery];
+  const sources = asList(typed.discovery);
   const discovery = sources.flatMap((source, i) => lowerDiscovery(source, [...path, "discovery", i], problems));
   if (typed.endpoints === undefined && sources.length === 0) {
     problems.push(missing([...path, "endpoints"], endpointsExpects));

@@ -24,6 +24,7 @@ import type {
   RetryConfig,
   RewriteConfig,
 } from "../model/route-config.ts";
+import { asList } from "./as-list.ts";
 import {
   lowerAccess,
   lowerBasicAuth,
@@ -154,24 +155,18 @@ export function lowerCookie(typed: Omit<CookieTyped, "by">, name: string): Cooki
   };
 }
 
-/** One value is a list of one; absence is an empty list. */
-function listOf<T extends string>(typed: T | readonly T[] | undefined): readonly T[] {
-  if (typed === undefined) return [];
-  return typeof typed === "string" ? [typed] : typed;
-}
-
 function lowerMatch(typed: MatchTyped | undefined, path: Path, problems: Problem[]): MatchConfig {
   return {
-    hosts: listOf(typed?.host).map((host) => host.toLowerCase()),
-    paths: listOf(typed?.path),
+    hosts: asList(typed?.host).map((host) => host.toLowerCase()),
+    paths: asList(typed?.path),
     // By whole segments the slash at the end says nothing.
-    prefixes: listOf(typed?.prefix).map((prefix) => prefix.replace(/(?<=.)\/+$/, "")),
-    regexes: listOf(typed?.regex),
-    methods: listOf(typed?.method).map((method) => method.toUpperCase()),
+    prefixes: asList(typed?.prefix).map((prefix) => prefix.replace(/(?<=.)\/+$/, "")),
+    regexes: asList(typed?.regex),
+    methods: asList(typed?.method).map((method) => method.toUpperCase()),
     headers: lowerFields(typed?.headers, true, [...path, "headers"], problems),
     cookies: lowerFields(typed?.cookies, false, [...path, "cookies"], problems),
     query: lowerFields(typed?.query, false, [...path, "query"], problems),
-    sources: listOf(typed?.source),
+    sources: asList(typed?.source),
   };
 }
 
@@ -189,19 +184,19 @@ function lowerFields(
     }
     if (typeof value === "boolean") fields.set(name, { name, patterns: [], absent: !value });
     else if (typeof value === "string" || Array.isArray(value)) {
-      fields.set(name, { name, patterns: listOf(value), absent: false });
-    } else fields.set(name, { name, patterns: listOf(value.not), absent: true });
+      fields.set(name, { name, patterns: asList(value), absent: false });
+    } else fields.set(name, { name, patterns: asList(value.not), absent: true });
   }
   return [...fields.values()];
 }
 
 function lowerLines(typed: Readonly<Record<string, string | readonly string[]>> | undefined): readonly HeaderLine[] {
-  return Object.entries(typed ?? {}).flatMap(([name, values]) => listOf(values).map((value) => ({ name, value })));
+  return Object.entries(typed ?? {}).flatMap(([name, values]) => asList(values).map((value) => ({ name, value })));
 }
 
 function lowerEdits(typed: EditsTyped | undefined): HeaderEdits | null {
   if (typed === undefined) return null;
-  return { remove: listOf(typed.remove), set: lowerLines(typed.set), add: lowerLines(typed.add) };
+  return { remove: asList(typed.remove), set: lowerLines(typed.set), add: lowerLines(typed.add) };
 }
 
 function lowerRewrite(typed: RouteTyped["rewrite"], path: Path, problems: Problem[]): RewriteConfig | null {

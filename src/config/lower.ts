@@ -16,6 +16,7 @@ import {
   defaultWorkers,
 } from "../model/defaults.ts";
 import type { PathsConfig } from "../model/route-config.ts";
+import { asList } from "./as-list.ts";
 import { lowerAccess } from "./lower-guard.ts";
 import { lowerPool } from "./lower-pool.ts";
 import { looksAtPath, lowerRoute, type HookSlots, type RouteTyped } from "./lower-route.ts";
@@ -79,7 +80,7 @@ function lowerListener(name: string, typed: ListenerTyped, slots: HookSlots, pro
   const l = typed.limits;
   return {
     name,
-    bind: Array.isArray(typed.bind) ? typed.bind : [typed.bind],
+    bind: asList(typed.bind),
     protocol: "http",
     trustedProxies: typed.trustedProxies ?? [],
     forwarded: typed.forwarded ?? defaultForwarded,

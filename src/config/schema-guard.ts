@@ -13,8 +13,8 @@ import {
 } from "../model/policy-defaults.ts";
 import { duration, durationOrOff, expecting, list, plainText, size, whole, word } from "./fields.ts";
 import { limitKey, rateOrOff } from "./fields-route.ts";
-import { mapHint, offHint, textHint } from "./hints.ts";
-import { cidr, cidrList, flag, key, map, off, required } from "./schema-parts.ts";
+import { mapHint, offHint, textHint, trueHint } from "./hints.ts";
+import { cidr, cidrList, flag, key, map, off, oneOrMore, required } from "./schema-parts.ts";
 import { formatSize } from "./units.ts";
 
 const limitKeyMeaning =
@@ -58,8 +58,8 @@ export const concurrencies = expecting(
 );
 
 export const access = map("a map with allow and deny", {
-  allow: key(list(cidr, cidrList), "Blocks that may; everybody unless given."),
-  deny: key(list(cidr, cidrList), "Blocks that may not, even if they are in `allow`."),
+  allow: key(oneOrMore(cidr, cidrList, 0), "Blocks that may; everybody unless given. One or a list."),
+  deny: key(oneOrMore(cidr, cidrList, 0), "Blocks that may not, even if they are in `allow`. One or a list."),
 });
 
 const headerNames = "a list of header names";
@@ -160,7 +160,7 @@ function switched<T extends z.ZodType>(
   schema: T,
   expects: string,
 ): z.ZodUnion<[z.ZodLiteral<true>, z.ZodLiteral<"off">, T]> {
-  return expecting(z.union([z.literal(true), z.literal("off"), schema]), expects, offHint);
+  return expecting(z.union([z.literal(true), z.literal("off"), schema]), expects, trueHint);
 }
 
 export const cors = switched(corsMap, "true, off or a map of CORS settings");

@@ -34,7 +34,8 @@ import {
   word,
 } from "./fields.ts";
 import { share } from "./fields-route.ts";
-import { mapHint, textHint } from "./hints.ts";
+import { mapHint, offHint, textHint } from "./hints.ts";
+import { show } from "./problem.ts";
 import { flag, key, map, oneOrMore, orOff, required, unlimited } from "./schema-parts.ts";
 import { cookieKeys } from "./schema-route.ts";
 import { formatPercent } from "./units.ts";
@@ -334,7 +335,8 @@ export const pool = map("a pool: a map with endpoints", {
     expecting(
       z.union([discovery, list(discovery, "a list of maps with from")]),
       "a map with from, or a list of these",
-      mapHint,
+      (found) =>
+        typeof found === "string" ? "write { from: dns, name: … } or { from: file, path: … }" : mapHint(found),
     ),
     "Where further endpoints come from: DNS, or a file that is watched.",
     [],
@@ -355,7 +357,13 @@ export const pool = map("a pool: a map with endpoints", {
     "off",
   ),
   circuit: key(circuit, "Bounds of the whole pool, all workers together."),
-  sticky: key(orOff(sticky, "a map with by, or off"), "Keeps a client at the endpoint it was given.", "off"),
+  sticky: key(
+    expecting(orOff(sticky, "a map with by, or off"), "a map with by, or off", (found) =>
+      typeof found === "string" ? `write { by: ${show(found)} }`.replaceAll('"', "") : offHint(found),
+    ),
+    "Keeps a client at the endpoint it was given.",
+    "off",
+  ),
   slowStart: key(durationOrOff(), "How long an endpoint that came up takes to reach its full weight.", "off"),
   keepAlive: key(keepAlive, "Connections to endpoints that are kept open."),
   queue: key(queue, "Where requests wait while every endpoint is at its maxConnections."),

@@ -60,10 +60,18 @@ const routeTimeouts = map("a map of timeouts", {
 
 const poolName = plainText("the name of a pool");
 
-const arm = map("a pool with its weight", {
-  pool: required(poolName, "The pool that gets this share."),
-  weight: key(whole(0, weightMax), "Its share; 0 gets only clients that `sticky` keeps on its side.", defaultArmWeight),
-});
+const arm = expecting(
+  map("a pool with its weight", {
+    pool: required(poolName, "The pool that gets this share."),
+    weight: key(
+      whole(0, weightMax),
+      "Its share; 0 gets only clients that `sticky` keeps on its side.",
+      defaultArmWeight,
+    ),
+  }),
+  "a pool with its weight",
+  (found) => (typeof found === "string" ? `write { pool: ${found}, weight: 1 }` : mapHint(found)),
+);
 
 const arms = expecting(z.array(arm).min(1).max(armsMax), `a list of 1 to ${armsMax} pools with weights`, (found) =>
   Array.isArray(found) ? "" : mapHint(found),

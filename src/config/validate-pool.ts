@@ -64,7 +64,7 @@ function validateEndpoints(pool: PoolConfig, path: Path, problems: Problem[]): v
 
 function validateSticky(sticky: StickyConfig | null, path: Path, problems: Problem[]): void {
   if (sticky?.by === "cookie") validateCookie(sticky.cookie, path, problems);
-  else if (sticky?.by === "app-cookie" && !tokenPattern.test(sticky.name)) {
+  else if (sticky?.by === "app-cookie" && sticky.name !== "" && !tokenPattern.test(sticky.name)) {
     problems.push(error([...path, "name"], `${JSON.stringify(sticky.name)} is not the name of a cookie`));
   }
 }
@@ -88,7 +88,7 @@ function validateDiscovery(discovery: readonly DiscoveryConfig[], path: Path, pr
     const key = JSON.stringify(source);
     if (seen.has(key)) problems.push(error([...path, i], "the same is asked for twice", "remove one of them"));
     seen.add(key);
-    if (source.from !== "dns" || isHostName(source.name)) return;
+    if (source.from !== "dns" || source.name === "" || isHostName(source.name)) return;
     const hint = /:\d+$/.test(source.name) ? "write the port under port" : "";
     problems.push(error([...path, i, "name"], `expected a host name, found ${JSON.stringify(source.name)}`, hint));
   });

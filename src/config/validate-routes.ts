@@ -51,7 +51,6 @@ export function validateRoutes(
     validateRoute(route, listener, pools, [...at, i], problems);
   });
   validateReach(routes, at, problems);
-  validateCookieNames(routes, at, problems);
 }
 
 /** Routes that an earlier one leaves nothing for. */
@@ -65,23 +64,6 @@ function validateReach(routes: readonly RouteConfig[], path: Path, problems: Pro
       const hint = all ? "routes without conditions come last" : "put this one first, or remove it";
       problems.push(warning([...path, i], all ? message : `${message} that fits it`, hint));
       return;
-    }
-  });
-}
-
-/** Two routes whose clients are kept at different pools by a cookie of one name lose each other's. */
-function validateCookieNames(routes: readonly RouteConfig[], path: Path, problems: Problem[]): void {
-  const seen = new Map<string, { readonly index: number; readonly arms: string }>();
-  routes.forEach(({ action }, index) => {
-    if (action.kind !== "forward" || action.sticky === null) return;
-    const { name, path: where, domain } = action.sticky.cookie;
-    const key = JSON.stringify([name, where, domain]);
-    const arms = JSON.stringify(action.arms.map((arm) => arm.pool).sort());
-    const other = seen.get(key);
-    if (other === undefined) seen.set(key, { index, arms });
-    else if (other.arms !== arms) {
-      const message = `routes[${other.index}] keeps clients at other pools by a cookie of the same name ${name}`;
-      problems.push(warning([...path, index, "sticky"], message, "give one another name"));
     }
   });
 }
@@ -152,7 +134,7 @@ function validateRedirect(to: string, use: TemplateUse, path: Path, problems: Pr
   if (/[^!-~]/.test(to)) {
     problems.push(error(path, "a URL has no spaces and only ASCII characters", "write other characters as %XX"));
   } else if (!/^([a-z][a-z0-9+.-]*:\/\/[^/]|\{scheme\}:\/\/|\/|\{(uri|path|header\.|query\.|[1-9]\}))/i.test(to)) {
-    const hint = to.startsWith("{") ? "" : `write https://${to}, or /${to} for a path`;
+    const hint = to.startsWith("{") ? `write https://${to}` : `write https://${to}, or /${to} for a path`;
     problems.push(error(path, `expected a URL or a path that begins with /, found ${JSON.stringify(to)}`, hint));
   }
 }
@@ -170,7 +152,6 @@ function validateRespond(
   checkLines(action.headers, use, [...path, "headers"], "", problems);
 }
 
-/** A replacement with its $n; what is wrong with the way it begins is told, too. */
 function validateRewrite(rewrite: RewriteConfig, captures: number, path: Path, problems: Problem[]): void {
   const use: TemplateUse = { forwarded: false, captures };
   if (rewrite.path !== null) {
@@ -185,9 +166,7 @@ function validateRewrite(rewrite: RewriteConfig, captures: number, path: Path, p
         problems.push(error(at, message, `write $$${what} for the text itself`));
       }
     }
-    if (rewrite.path.startsWith("^") && !/^(\/|\$[0-9]|\{)/.test(rewrite.to)) {
-      problems.push(error(at, `a path begins with /, and so must what takes its place`, `write /${rewrite.to}`));
-    } else if (/[\s#]|[^!-~]/.test(rewrite.to)) {
+    if (/[\s#]|[^!-~]/.test(rewrite.to)) {
       problems.push(error(at, "a path has no spaces, no # and only ASCII characters", "write other characters as %XX"));
     }
   }

@@ -33,7 +33,7 @@ function findListener(
   if (test.listener === null) {
     if (listeners.length > 1) {
       const message = "a test needs a listener where there are several";
-      problems.push(error(path, message, `write listener: with one of ${listWords(names)}`));
+      problems.push(error(path, message, `name one of them: ${listWords(names)}`));
     }
     return listeners.length === 1 ? listeners[0]! : null;
   }

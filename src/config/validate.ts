@@ -12,6 +12,7 @@ import { didYouMean } from "./suggest.ts";
 import { validateAccess } from "./validate-guard.ts";
 import { validatePool } from "./validate-pool.ts";
 import { poolsOf, validateRoutes } from "./validate-routes.ts";
+import { validateStickyNames } from "./validate-sticky.ts";
 import { validateTests } from "./validate-tests.ts";
 
 /** Everything wrong with the config; empty when it is sound. Paths are those of the YAML form. */
@@ -128,26 +129,4 @@ function validateListener(listener: ListenerConfig, pools: readonly string[], pr
     problems.push(error([...path, "via"], message));
   }
   validateRoutes(listener, pools, path, problems);
-}
-
-/** Two pools of one listener whose cookies have one name take each other's clients from their endpoints. */
-function validateStickyNames(config: Config, problems: Problem[]): void {
-  const said = new Set<string>();
-  for (const listener of config.listeners) {
-    const seen = new Map<string, string>();
-    for (const name of new Set(listener.routes.flatMap(poolsOf))) {
-      const sticky = config.pools.find((pool) => pool.name === name)?.sticky;
-      if (sticky?.by !== "cookie") continue;
-      const { cookie } = sticky;
-      const key = JSON.stringify([cookie.name, cookie.path, cookie.domain]);
-      const other = seen.get(key);
-      if (other === undefined) seen.set(key, name);
-      else if (!said.has(name)) {
-        said.add(name);
-        const message = `listener ${listener.name} also uses pool ${other} with a cookie called ${cookie.name}`;
-        const hint = "a client of both would lose its endpoint again and again: give each a name of its own";
-        problems.push(warning(["pools", name, "sticky"], message, hint));
-      }
-    }
-  }
 }

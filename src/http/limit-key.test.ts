@@ -5,6 +5,7 @@ import { addressKeyOf } from "../base/address-key.ts";
 import { parseIp } from "../base/ip.ts";
 import { keyedHashText } from "../base/keyed-hash.ts";
 import type { LimitKey } from "../model/route-config.ts";
+import { bench } from "./guards.bench.ts";
 import { limitKeyOf } from "./limit-key.ts";
 import { requestHead } from "./test-kit.ts";
 
@@ -46,4 +47,8 @@ test("by source: IPv4 by address, mapped or not; IPv6 by /64", () => {
   expect(of("::ffff:192.0.2.1")).toEqual(of("192.0.2.1"));
   expect(of("2001:db8:1:2:3:4:5:6")).toEqual(of("2001:db8:1:2::1"));
   expect(of("2001:db8:1:2::1")).not.toEqual(of("2001:db8:1:3::1"));
+});
+
+test("the bench runs", async () => {
+  for (const nanoseconds of Object.values(await bench(100))) expect(nanoseconds).toBeGreaterThan(0);
 });

@@ -1,6 +1,7 @@
 // The truth about every request of a run: what was sent, who got it, what was answered, and what may excuse an ending
 // that is not a whole answer. The scripted peers report here; whatever has no excuse is a violation.
 
+import { defaultRetry } from "../../src/model/defaults.ts";
 import type { Trace } from "./trace.ts";
 
 /** Why a request may end otherwise than with the endpoint's whole answer. */
@@ -201,7 +202,8 @@ export class Ledger {
     if (!request.isIdempotent) this.trace.fail("twice", `${request.name} was sent twice`);
     if (attempts.length >= 3) this.trace.fail("twice", `${request.name} was sent ${attempts.length + 1} times`);
     if (request.answeredBy !== null) this.trace.fail("twice", `${request.name} was sent again after its answer began`);
-    if ((spec.bodyLength > 0 || spec.body === "chunked") && attempts.some((attempt) => attempt.requestWhole)) {
+    const isKept = spec.bodyLength <= defaultRetry.bufferBytes && spec.trailers.length === 0;
+    if (spec.body !== "none" && !isKept && attempts.some((attempt) => attempt.requestWhole)) {
       this.trace.fail("twice", `${request.name} was sent again with its body gone`);
     }
   }

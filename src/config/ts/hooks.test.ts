@@ -63,12 +63,10 @@ test("mistakes", () => {
 
 test("text has no hooks, whatever it says", () => {
   for (const hooks of [`{ request: "${FUNCTION_MARK}" }`, "{}", "off"]) {
-    const { config, diagnostics } = loadText(
-      `listeners: { web: { bind: "127.0.0.1:80", routes: [{ forward: app, hooks: ${hooks} }] } }\npools: { app: { endpoints: ["a:1"] } }`,
-      "x.yaml",
-    );
+    const listeners = `listeners: { web: { bind: "127.0.0.1:80", routes: [{ forward: app, hooks: ${hooks} }] } }`;
+    const { config, diagnostics } = loadText(`${listeners}\npools: { app: { endpoints: ["a:1"] } }`, "x.yaml");
     expect(config).toBeNull();
     expect(diagnostics.map((d) => d.message)).toEqual(["hooks are functions, and this file has none"]);
-    expect(diagnostics[0]?.at).toMatchObject({ line: 1, column: 69 });
+    expect(diagnostics[0]?.at).toMatchObject({ line: 1, column: listeners.indexOf("hooks") + 1 });
   }
 });

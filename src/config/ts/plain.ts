@@ -1,5 +1,5 @@
-// Is what a module exports plain data, apart from its hooks? Functions, instances, cycles and the like cannot travel to workers; each is
-// named with its path instead of failing somewhere later.
+// Is what a module exports plain data, apart from its hooks? Functions, instances, cycles and the like cannot travel to
+// workers; each is named with its path instead of failing somewhere later.
 
 import { configDepthMax, configNodesMax } from "../../base/limits.ts";
 import { isHookPlace } from "./hooks.ts";

@@ -6,6 +6,7 @@ import type { CookieConfig } from "../../model/route-config.ts";
 import { createSealer } from "../../sys/sealer.ts";
 import { SetClock } from "../sample-pool.ts";
 import { ArmStickiness, CookieStickiness } from "./client-cookie.ts";
+import { bench as measure } from "./client-cookie.bench.ts";
 import { StickyMark } from "./stickiness.ts";
 import { cookieConfig, pairOf, requestHead, responseHead, testKey, written } from "./test-kit.ts";
 import { TokenBox } from "./token.ts";
@@ -192,3 +193,5 @@ describe("an arm of a weighted forward", () => {
     expect(later.recall(mark, requestHead(`Cookie: ${moved}`))).toBe(1);
   });
 });
+
+test("the bench runs", () => expect(measure(100)).toBeGreaterThan(0));

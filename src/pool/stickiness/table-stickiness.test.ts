@@ -6,6 +6,7 @@ import { seededRng } from "../../base/seeded-rng.ts";
 import { SharedTable, sharedTableWords } from "../../stats/shared-table.ts";
 import { SetClock } from "../sample-pool.ts";
 import { SessionTable, sessionTableShape } from "./session-table.ts";
+import { bench } from "./table-stickiness.bench.ts";
 import { StickyMark } from "./stickiness.ts";
 import { AppCookieStickiness, SourceStickiness } from "./table-stickiness.ts";
 import { requestHead, responseHead } from "./test-kit.ts";
@@ -190,3 +191,5 @@ test("nothing a client or an endpoint sends makes it throw, or makes up an endpo
     sticky.answered(mark, rng.below(3), rng.below(2) === 0 && index >= 0, responseHead(`Set-Cookie: ${text()}`));
   }
 });
+
+test("the bench runs", () => expect(bench(100)).toBeGreaterThan(0));

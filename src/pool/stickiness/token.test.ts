@@ -7,6 +7,7 @@ import type { Sealer } from "../../base/ports.ts";
 import { seededRng } from "../../base/seeded-rng.ts";
 import { createSealer } from "../../sys/sealer.ts";
 import { latin1 } from "../../wire/h1/tables.ts";
+import { bench } from "./token.bench.ts";
 import { hashName } from "./id-index.ts";
 import { testKey, written } from "./test-kit.ts";
 import { TokenBox, TokenKind } from "./token.ts";
@@ -128,3 +129,5 @@ test("authentic texts that are no token of this version are none of ours", () =>
   expect(opens(box, value(new Uint8Array(23).fill(2)))).toBeNull();
   expect(opens(box, value(new Uint8Array(22).fill(1)))).toBeNull();
 });
+
+test("the bench runs", () => expect(bench(100)).toBeGreaterThan(0));
