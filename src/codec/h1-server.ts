@@ -53,6 +53,7 @@ export class H1Server implements ConnectionEvents, ServerStream, ChunkSink, Time
   endsWithClose = false;
   memo: Uint8Array | null = null;
   peer: { readonly address: Uint8Array | null } | null = null;
+  clientPlace = 0;
   private state: State = State.Idle;
   private readonly timer: number;
   private headBuffer: HeadBuffer | null = null;

@@ -78,6 +78,8 @@ export interface ServerStream extends HttpStream {
   memo: Uint8Array | null;
   /** The peer's address in bytes (null = it has none), once somebody has asked for it. */
   peer: { readonly address: Uint8Array | null } | null;
+  /** What the listener's gate gave it (http/client-gate.ts). */
+  clientPlace: number;
   /** The response under way is the last one on this connection. */
   closeAfterResponse(): void;
   /** Closes an idle connection now, a busy one after its response. */

@@ -113,9 +113,7 @@ function compileChecks(listener: ListenerConfig, config: RouteConfig, cors: Cors
   const seed: HashSeed = parts.sticky.seed;
   const { rates, concurrency } = parts.limits.limitsOf(listener, config);
   const checks: Check[] = [];
-  for (const access of [listener.access, config.access]) {
-    if (access !== null) checks.push(new AccessCheck(new AccessList(access)));
-  }
+  if (config.access !== null) checks.push(new AccessCheck(new AccessList(config.access)));
   if (cors !== null) checks.push(new PreflightCheck(cors));
   for (const rate of rates) checks.push(new RateCheck(rate, seed));
   for (const bound of concurrency) checks.push(new ConcurrencyCheck(bound, seed));

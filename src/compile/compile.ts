@@ -16,6 +16,7 @@ import { parseIp } from "../base/ip.ts";
 import { buildStickiness, sessionTableName, type StickyParts } from "../pool/stickiness/build.ts";
 import { TokenBox } from "../pool/stickiness/token.ts";
 import { compilePathRules } from "../route/path.ts";
+import { AccessList } from "../limit/access.ts";
 import { LimitBook } from "../limit/limit-book.ts";
 import { compileRoutes, type RouteParts } from "./compile-route.ts";
 import { latin1 } from "../wire/h1/tables.ts";
@@ -112,6 +113,8 @@ function compileListener(config: ListenerConfig, plan: Plan, worker: number, par
     viaLine: config.via === null ? null : latin1(`Via: 1.1 ${config.via}\r\n`),
     // The limit is for the whole balancer; each worker holds its share, since the kernel spreads connections evenly.
     connectionsMax: shareOf(config.limits.connections, worker, plan.workers),
+    access: config.access === null ? null : new AccessList(config.access),
+    connectionsPerClient: parts.limits.connectionsOf(config),
     pathRules: compilePathRules(config.paths),
     router: compileRoutes(config, parts),
   };

@@ -125,7 +125,7 @@ describe("access log", () => {
     const long = `${method} /${'"'.repeat(9000)} HTTP/1.1\n${fields}`;
     const listener = { name, trustedProxies: [], scheme: "http" };
     const ids = { endpointId: name, pool: { name }, requestIdText: () => "i".repeat(128) };
-    const text = line("json", "", finished(long, { listener }, ids));
+    const text = line("json", "", finished(long, { listener, requestIdText: ids.requestIdText }, ids));
     expect(text.length).toBeLessThanOrEqual(logLineBytesMax);
     expect(JSON.parse(text)).toMatchObject({ status: 200, requestId: "i".repeat(100), endpoint: "n".repeat(100) });
   });

@@ -139,8 +139,9 @@ export class DataPlane {
   private newListener(plan: ListenerPlan, generation: Generation): Listener {
     const { context, connector, exchanges, gate } = this;
     const { clock, timers, rng } = context.env;
+    const { seed } = context.columns;
     const counters = context.columns.listener(context.worker, plan.row);
-    const shared = { clock, timers, rng, connector, exchanges, replayMemory: this.replayMemory, gate };
+    const shared = { clock, timers, rng, connector, exchanges, replayMemory: this.replayMemory, gate, seed };
     const listener = new Listener(plan, generation, counters, shared);
     listener.accessLog = this.accessLogOf(generation);
     return listener;

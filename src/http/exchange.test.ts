@@ -58,6 +58,8 @@ class Rig {
       trustedProxies: [],
       viaLine: null,
       connectionsMax: 100,
+      access: null,
+      connectionsPerClient: null,
       pathRules: compilePathRules(config.paths),
       router: routerOf(plainRoute(runtime)),
     };
@@ -96,7 +98,7 @@ class Rig {
       replayMemory: new ReplayMemory(),
     };
     const gate = new AcceptGate(0, () => {});
-    this.listener = new Listener(plan, generation, columns.listener(0, 0), { ...shared, gate });
+    this.listener = new Listener(plan, generation, columns.listener(0, 0), { ...shared, gate, seed: columns.seed });
     const append = (bytes: Uint8Array, start: number, end: number): void =>
       void (this.log += latin1Text(bytes, start, end));
     const template = "{target} {status} {bytesSent} {durationMs} {termination}";

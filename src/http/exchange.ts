@@ -145,9 +145,9 @@ export class Exchange implements DeadlineOwner {
     }
     const wallMs = this.listener.clock.wallMs();
     if (redirect !== null) {
-      const answer = redirect.assemble(this.method, requestFacts, wallMs);
-      if (answer === null) this.refuse(badPath);
-      else this.answerOwn(answer, true);
+      const own = redirect.assemble(this.method, requestFacts, wallMs);
+      if (own === null) this.refuse(badPath);
+      else this.answerOwn(own, true);
     } else if (respond !== null) this.answerOwn(respond.assemble(this.method, requestFacts, wallMs), true);
     else this.attempts.start(this.drawArm(head), head, more);
   }

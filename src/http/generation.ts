@@ -3,6 +3,8 @@
 
 import type { Cidr } from "../base/ip.ts";
 import type { AccessLogConfig, ListenerConfig } from "../model/config.ts";
+import type { AccessList } from "../limit/access.ts";
+import type { ConcurrencyLimit } from "../limit/concurrency.ts";
 import type { LimitBook } from "../limit/limit-book.ts";
 import type { TokenBox } from "../pool/stickiness/token.ts";
 import type { PathRules } from "../route/path.ts";
@@ -20,6 +22,9 @@ export interface ListenerPlan {
   readonly viaLine: Uint8Array | null;
   /** Connections this worker may hold open. */
   readonly connectionsMax: number;
+  /** Who may connect, and how often at once; null = no such rule. */
+  readonly access: AccessList | null;
+  readonly connectionsPerClient: ConcurrencyLimit | null;
   readonly pathRules: PathRules;
   readonly router: Router<Route>;
 }

@@ -13,6 +13,7 @@ import { type Cors, isPreflight } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";
 import { limitKeyOf } from "./limit-key.ts";
 import { busy, denied, limited } from "./refusals.ts";
+import { putRetryAfter } from "./retry-after.ts";
 import { addressOf } from "./request-facts.ts";
 
 export const Verdict = {
@@ -49,6 +50,8 @@ export class Guard {
 }
 
 const lines = new Scratch(512);
+/** Nobody knows when a request in progress, or a comparison of passwords, will end. */
+const againSeconds = 1;
 const key: Hash64 = { a: 0, b: 0 };
 
 /** access: allow and deny. */
@@ -118,7 +121,11 @@ export class ConcurrencyCheck implements Check {
     const address = by.from === "source" ? addressOf(exchange, head) : null;
     if (!limitKeyOf(by, head, address, this.seed, key)) return Verdict.Pass;
     const slot = limit.acquire(key, exchange.listener.clock.cachedMs);
-    if (slot === REFUSED) return exchange.deny(429, limited, null);
+    if (slot === REFUSED) {
+      lines.length = 0;
+      putRetryAfter(lines, againSeconds);
+      return exchange.deny(429, limited, lines);
+    }
     exchange.limits.hold(limit, slot);
     return Verdict.Pass;
   }
@@ -142,7 +149,11 @@ export class PasswordCheck implements Check {
     const verdict = this.auth.check(head, exchange.listener.clock.cachedMs, waiter);
     if (verdict === Auth.Yes) return this.admit(exchange, this.auth.user);
     if (verdict === Auth.No) return this.refuse(exchange);
-    if (verdict === Auth.Busy) return exchange.deny(503, busy, null);
+    if (verdict === Auth.Busy) {
+      lines.length = 0;
+      putRetryAfter(lines, againSeconds);
+      return exchange.deny(503, busy, lines);
+    }
     waiter.ticket = exchange.sleep();
     return Verdict.Wait;
   }

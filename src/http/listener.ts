@@ -4,18 +4,21 @@
 
 import { causeOf, type Failure, failure, FailureCause, Phase, ruleOf, sideOf, Side } from "../base/failure.ts";
 import type { Cidr } from "../base/ip.ts";
+import type { HashSeed } from "../base/keyed-hash.ts";
 import type { Clock, Connection, ConnectionEvents, Listening, Rng } from "../base/ports.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
 import { H1Server } from "../codec/h1-server.ts";
 import type { ServerHost } from "../codec/server-host.ts";
 import type { ServerStream } from "../codec/stream.ts";
 import type { Connector } from "../pool/connector.ts";
+import { REFUSED } from "../limit/concurrency.ts";
 import { LC } from "../stats/columns.ts";
 import { type Head, Method } from "../wire/head.ts";
 import type { AccessLog } from "./access-log.ts";
 import type { AcceptGate, Gated } from "./accept-gate.ts";
 import { answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
+import { ClientGate } from "./client-gate.ts";
 import type { ExchangePool } from "./exchange-pool.ts";
 import type { ForwardedFacts, ForwardedMode } from "./forwarded.ts";
 import type { ReplayMemory } from "./replay-buffer.ts";
@@ -30,7 +33,11 @@ export interface ListenerShared {
   readonly exchanges: ExchangePool;
   readonly replayMemory: ReplayMemory;
   readonly gate: AcceptGate;
+  readonly seed: HashSeed;
 }
+
+/** Hears of a connection that was turned away. */
+const nobody: ConnectionEvents = { onOpen() {}, onData() {}, onDrain() {}, onFinish() {}, onClose() {} };
 
 export class Listener implements ServerHost, ForwardedFacts, Gated {
   readonly name: string;
@@ -56,6 +63,7 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
   trustedProxies: readonly Cidr[] = [];
   viaLine: Uint8Array | null = null;
   forwarded: ForwardedMode = "append";
+  private readonly clients: ClientGate;
   private readonly tunnels = new Set<Exchange>();
   private readonly connections = new Set<ServerStream>();
   private sockets: { readonly key: string; readonly socket: Listening }[] = [];
@@ -76,6 +84,7 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
     this.gate = shared.gate;
     this.gate.join(this);
     this.counters = counters;
+    this.clients = new ClientGate(shared.seed);
     this.generation = generation;
     this.plan = plan;
     this.apply(plan, generation);
@@ -102,6 +111,7 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
     this.trustedProxies = plan.trustedProxies;
     this.viaLine = plan.viaLine;
     this.forwarded = plan.config.forwarded;
+    this.clients.apply(plan.access, plan.connectionsPerClient, this.connections);
     this.balanceAccepting();
   }
 
@@ -123,9 +133,12 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
   acceptOn(port: number): (connection: Connection) => ConnectionEvents {
     return (connection) => {
       this.counters[LC.accepted]!++;
+      const place = this.clients.admit(connection.remoteAddress, this.clock.cachedMs);
+      if (place === REFUSED) return this.turnAway(connection);
       this.openCount++;
       this.counters[LC.open]!++; // not the count itself: a listener that is leaving may share the row
       const stream = new H1Server(connection, this, port);
+      stream.clientPlace = place;
       this.connections.add(stream);
       this.gate.clientOpened();
       if (this.openCount >= this.plan.connectionsMax) this.balanceAccepting();
@@ -137,7 +150,7 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
     this.counters[LC.bytesReceived]! += stream.takeBytesIn();
     this.counters[LC.bytesSent]! += stream.takeBytesOut();
     this.connections.delete(stream);
-    this.connectionGone();
+    this.connectionGone(stream);
   }
 
   /** The exchange has become a tunnel: its connection to the endpoint is nobody else's any more. */
@@ -152,10 +165,18 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
     this.tunnels.delete(exchange);
     this.gate.socketClosed();
     this.connections.delete(stream);
-    this.connectionGone();
+    this.connectionGone(stream);
   }
 
-  private connectionGone(): void {
+  /** A client that the access list or the bound of connections does not let in. */
+  private turnAway(connection: Connection): ConnectionEvents {
+    this.counters[LC.refused]!++;
+    connection.abort();
+    return nobody;
+  }
+
+  private connectionGone(stream: ServerStream): void {
+    this.clients.leave(stream);
     this.openCount--;
     this.counters[LC.open]!--;
     this.gate.clientClosed();
@@ -217,8 +238,10 @@ export class Listener implements ServerHost, ForwardedFacts, Gated {
   }
 
   countFailure(f: Failure): void {
-    if (sideOf(f) !== Side.Client) return;
     const cause = causeOf(f);
+    if (cause === FailureCause.Denied) this.counters[LC.denied]!++;
+    else if (cause === FailureCause.Limited) this.counters[LC.limited]!++;
+    if (sideOf(f) !== Side.Client) return;
     if (cause === FailureCause.Timeout) this.counters[LC.timeouts]!++;
     else if (cause === FailureCause.Reset) this.counters[LC.clientAborts]!++;
     else this.counters[LC.badRequests]!++;

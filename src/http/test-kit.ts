@@ -62,6 +62,7 @@ export class RecordingStream implements ServerStream {
   paused = false;
   text = "";
   peer: { readonly address: Uint8Array | null } | null = null;
+  clientPlace = 0;
   readonly localPort = 8080;
   readonly connection: Connection;
 

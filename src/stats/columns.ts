@@ -62,6 +62,9 @@ export const listenerCounters = [
   "queueFull",
   "queueTimeouts",
   "noEndpoint",
+  "refused", // connections turned away by the access list or limits.connectionsPerClient
+  "denied", // requests a route does not admit: access, passwords
+  "limited", // requests over a limit of their route
 ] as const;
 export type ListenerCounter = (typeof listenerCounters)[number];
 

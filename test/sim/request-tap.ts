@@ -1,7 +1,7 @@
 // Listens to what the proxy sends to one endpoint, as it is accepted by the network: every head that goes out counts,
 // also when nobody is left to read it.
 
-import { Exchange } from "../../src/http/exchange.ts";
+import { Attempts } from "../../src/http/attempts.ts";
 import { type BodyRule, MessageReader, type MessageSink, type SimHead, valuesOf } from "./message-reader.ts";
 import type { SimSocket } from "./sim-socket.ts";
 
@@ -39,13 +39,17 @@ export class RequestTap implements MessageSink {
   onError(): void {}
 }
 
+interface Kept {
+  readonly kept: { readonly bytes: Uint8Array; readonly end: number };
+}
+
 /** The id of the request that an outgoing connection of the proxy is serving, as the proxy itself sees it; 0 = none. */
 export function servedBy(socket: SimSocket): number {
   const { sink } = socket.events as { readonly sink?: unknown };
-  if (!(sink instanceof Exchange)) return 0;
+  if (!(sink instanceof Attempts)) return 0;
   // Its bytes, and not headAgain(): the proxy may be using what that returns.
-  const { kept } = sink as unknown as { readonly kept: { readonly bytes: Uint8Array; readonly start: number } };
-  const id = /^x-sim-id: (\d+)/im.exec(Buffer.from(kept.bytes).toString("latin1", kept.start))?.[1];
+  const { kept } = (sink as unknown as { readonly exchange: Kept }).exchange;
+  const id = /^x-sim-id: (\d+)/im.exec(Buffer.from(kept.bytes).toString("latin1", 0, kept.end))?.[1];
   if (id === undefined) throw new Error("an exchange keeps its head in another way than the simulator thinks");
   return Number(id);
 }
