@@ -12,8 +12,8 @@ import type { BasicAuthConfig } from "../model/route-config.ts";
 import { SharedTable, sharedTableWords } from "../stats/shared-table.ts";
 import { FIELD_VALUE, FIELD_VALUE_END, FIELD_WIDTH, type Head } from "../wire/head.ts";
 import { latin1, lower } from "../wire/h1/tables.ts";
+import { findHeader } from "../wire/lookup.ts";
 import { FieldNames } from "./field-names.ts";
-import { findNamed } from "./key-span.ts";
 import type { PasswordDesk } from "./password-desk.ts";
 
 export const Auth = { Yes: 0, No: 1, Wait: 2, Busy: 3 } as const;
@@ -85,8 +85,8 @@ export class BasicAuth {
 
   /** Wait: waiter.onAuth() is called later, unless forget() is called first. Busy: too many logins wait already. */
   check(head: Head, nowMs: number, waiter: AuthWaiter): Auth {
-    const index = findNamed(head, "authorization", 0);
-    if (index < 0 || findNamed(head, "authorization", index + 1) >= 0) return Auth.No;
+    const index = findHeader(head, "authorization");
+    if (index < 0 || findHeader(head, "authorization", index + 1) >= 0) return Auth.No;
     const end = head.fields[index * FIELD_WIDTH + FIELD_VALUE_END]!;
     const start = tokenStart(head.bytes, head.fields[index * FIELD_WIDTH + FIELD_VALUE]!, end);
     if (start < 0 || end - start > credentialBytesMax) return Auth.No;

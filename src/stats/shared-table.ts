@@ -87,15 +87,7 @@ export class SharedTable {
 
   /** The entry of this hash, made if it is not there; touched. -1 = its lock could not be had. */
   claim(a: number, b: number, nowMs: number): number {
-    const tick = tickOf(nowMs);
-    const base = this.baseOf(a);
-    const first = a === 0 ? 1 : a;
-    const known = this.scan(base, first, b);
-    if (known >= 0) {
-      this.stamp(known, tick);
-      return known;
-    }
-    return this.insert(base, first, b, tick, false);
+    return this.obtain(a, b, nowMs, false);
   }
 
   /**
@@ -104,15 +96,7 @@ export class SharedTable {
    * taken his part away again, or he takes it away now and claims anew. So values of entries in use are never cleared.
    */
   claimIdle(a: number, b: number, nowMs: number): number {
-    const tick = tickOf(nowMs);
-    const base = this.baseOf(a);
-    const first = a === 0 ? 1 : a;
-    const known = this.scan(base, first, b);
-    if (known >= 0) {
-      this.stamp(known, tick);
-      return known;
-    }
-    return this.insert(base, first, b, tick, true);
+    return this.obtain(a, b, nowMs, true);
   }
 
   /** True if the slot still belongs to this hash. */
@@ -199,6 +183,16 @@ export class SharedTable {
   private stamp(slot: number, tick: number): void {
     const { words } = this;
     if (words[slot + STAMP] !== tick) Atomics.store(words, slot + STAMP, tick);
+  }
+
+  private obtain(a: number, b: number, nowMs: number, idleOnly: boolean): number {
+    const tick = tickOf(nowMs);
+    const base = this.baseOf(a);
+    const first = a === 0 ? 1 : a;
+    const known = this.scan(base, first, b);
+    if (known < 0) return this.insert(base, first, b, tick, idleOnly);
+    this.stamp(known, tick);
+    return known;
   }
 
   private insert(base: number, a: number, b: number, tick: number, idleOnly: boolean): number {

@@ -135,7 +135,7 @@ test("what is not there, and what is not possible, is said in JSON with a hint",
   const calls: readonly (readonly [string, string, number, string])[] = [
     ["GET", "/api/v1/statsu", 404, "did you mean /api/v1/status"],
     ["POST", "/api/v1/status", 405, "GET"],
-    ["DELETE", "/api/v1/pools/app/endpoints/a", 405, "PATCH"],
+    ["PUT", "/api/v1/pools/app/endpoints/a", 405, "PATCH"],
     ["GET", "/api/v1/pools/apps", 404, "did you mean app"],
     ["PATCH", "/api/v1/pools/app/endpoints/a", 400, "not JSON"],
     ["GET", "/api/v1/events?after=x", 400, "after"],

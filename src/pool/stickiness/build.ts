@@ -2,7 +2,7 @@
 // takes, for the supervisor that gives it out.
 
 import type { HashSeed } from "../../base/keyed-hash.ts";
-import type { Clock } from "../../base/ports.ts";
+import type { Clock, Sealer } from "../../base/ports.ts";
 import type { Config, PoolConfig } from "../../model/config.ts";
 import type { ArmStickyConfig, StickyConfig } from "../../model/route-config.ts";
 import { openTable, type TableWish } from "../../stats/table-arena.ts";
@@ -10,7 +10,7 @@ import { ArmStickiness, CookieStickiness } from "./client-cookie.ts";
 import { SessionTable, sessionTableShape } from "./session-table.ts";
 import type { Stickiness } from "./stickiness.ts";
 import { AppCookieStickiness, SourceStickiness } from "./table-stickiness.ts";
-import type { TokenBox } from "./token.ts";
+import { TokenBox } from "./token.ts";
 
 /** What a worker has to build with. */
 export interface StickyParts {
@@ -22,6 +22,36 @@ export interface StickyParts {
   readonly arena: Int32Array;
   /** Word offsets of the tables in it, by name. */
   readonly tables: Readonly<Record<string, number>>;
+}
+
+/** The box of tokens of one generation, and of the next if its keys are the same: it remembers whom it saw. */
+export interface KeyedBox {
+  readonly keys: readonly string[];
+  /** null = there are no keys, for nothing needs them. */
+  readonly box: TokenBox | null;
+}
+
+/** keys: Plan.cookieKeys. newSealer: WorkerContext's. */
+export function keyedBox(
+  keys: readonly string[],
+  previous: KeyedBox | null,
+  newSealer: (keys: readonly string[]) => Sealer,
+): KeyedBox {
+  if (previous !== null && previous.keys.join() === keys.join()) return previous;
+  return { keys, box: keys.length === 0 ? null : new TokenBox(newSealer(keys)) };
+}
+
+/**
+ * What makes a pool's stickiness another one besides its configuration and endpoints: two plans that are equal in those
+ * and in this may share it.
+ */
+export function stickinessKey(
+  pool: Pick<PoolConfig, "name" | "sticky">,
+  cookieKeys: readonly string[],
+  tables: StickyParts["tables"],
+): string {
+  if (pool.sticky === null) return "";
+  return pool.sticky.by === "cookie" ? cookieKeys.join() : String(tables[sessionTableName(pool.name)]);
 }
 
 /** Name of a pool's table in the arena. */
