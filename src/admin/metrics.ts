@@ -56,6 +56,12 @@ const poolMetrics: readonly Metric<PoolCounter>[] = [
     help: "Attempts that the retry budget refused.",
     of: "retriesRefused",
   },
+  {
+    name: "pool_copies_lost_total",
+    type: "counter",
+    help: "Copies for a mirror, not made or not answered.",
+    of: "copiesLost",
+  },
 ];
 
 const workerMetrics: readonly Metric<WorkerCounter>[] = [

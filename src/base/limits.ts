@@ -180,6 +180,54 @@ export const discardedAnswerBytesMax = limit(
   "bytes",
   "of an answer that is read and dropped to keep the connection, when its request is repeated elsewhere",
 );
+export const mirrorCopiesMax = limit(
+  "mirrorCopiesMax",
+  1024,
+  "copies",
+  "copies of requests for mirror pools in progress in one worker; requests beyond it are not copied",
+);
+export const mirrorBytesMax = limit(
+  "mirrorBytesMax",
+  64 * 1024 * 1024,
+  "bytes",
+  "request bodies held for mirror pools in one worker, all together; a request whose body does not fit is not copied",
+);
+export const mirrorMs = limit(
+  "mirrorMs",
+  60_000,
+  "ms",
+  "a copy for a mirror pool, from when it is sent to the end of its answer",
+);
+export const mirrorAnswerBytesMax = limit(
+  "mirrorAnswerBytesMax",
+  16 * 1024 * 1024,
+  "bytes",
+  "body of a mirror pool's answer that is read and dropped; of a longer one the connection ends",
+);
+export const authBodyBytesMax = limit(
+  "authBodyBytesMax",
+  64 * 1024,
+  "bytes",
+  "body of an authentication service's answer that is passed on; a longer one is left out",
+);
+export const authFieldsBytesMax = limit(
+  "authFieldsBytesMax",
+  16 * 1024,
+  "bytes",
+  "fields of one answer of an authentication service that are copied into the request; more counts as its failure",
+);
+export const authCacheEntriesMax = limit(
+  "authCacheEntriesMax",
+  16_384,
+  "answers",
+  "answers of an authentication service that one route remembers in one worker; the oldest go first",
+);
+export const authCacheBytesMax = limit(
+  "authCacheBytesMax",
+  8 * 1024 * 1024,
+  "bytes",
+  "memory of the copied fields in these answers, likewise",
+);
 export const retryBufferBytesMax = limit(
   "retryBufferBytesMax",
   16 * 1024 * 1024,
@@ -191,6 +239,18 @@ export const bodyCopyMax = limit(
   16 * 1024,
   "bytes",
   "a body piece no longer than this rides in the same write as its head",
+);
+export const compressorsMax = limit(
+  "compressorsMax",
+  256,
+  "responses",
+  "responses being compressed at once in one worker, up to about 1 MB each; more are sent as they are",
+);
+export const compressorsKeptMax = limit(
+  "compressorsKeptMax",
+  16,
+  "compressors",
+  "compressors that one worker keeps for the next responses, 0.4 MB each",
 );
 export const logLineBytesMax = limit(
   "logLineBytesMax",
@@ -247,7 +307,7 @@ export const changesGapMaxMs = limit(
   "changesGapMaxMs",
   5000,
   "ms",
-  "longest such time; in between it is twenty times what the last change took",
+  "longest such time; in between it is ten times what the last change took",
 );
 export const dnsQueriesInFlightMax = limit(
   "dnsQueriesInFlightMax",

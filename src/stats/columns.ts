@@ -75,6 +75,7 @@ export const poolCounters = [
   "circuitConnections", // requests refused at circuit.connections
   "circuitPending", // at circuit.pending
   "circuitRequests", // at circuit.requests
+  "copiesLost", // copies for it as a mirror that were not made for want of room, or not answered
   "connectionsOwn", // gauge: this worker's share of poolConnections
   "pendingOwn", // gauge: of poolPending
   "requestsOwn", // gauge: of poolRequests
