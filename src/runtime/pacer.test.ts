@@ -18,11 +18,24 @@ beforeEach(() => {
   tookMs = 0;
   pacer = new Pacer(world.env.clock, world.env.timers, async () => {
     starts.push(world.nowMs);
-    const end = world.nowMs + tookMs;
-    while (world.nowMs < end) await Promise.resolve();
+    if (tookMs > 0) await passed(tookMs);
     return outcome;
   });
 });
+
+/** Resolves when so much of the test's time has passed. */
+function passed(ms: number): Promise<void> {
+  const { timers } = world.env;
+  return new Promise((resolve) => {
+    const slot = timers.open({
+      onDeadline() {
+        timers.close(slot);
+        resolve();
+      },
+    });
+    timers.set(slot, world.nowMs + ms);
+  });
+}
 
 test("the first is done at once, those behind it together, after a pause", async () => {
   const told: string[] = [];
@@ -41,17 +54,14 @@ test("what is asked for while work is under way is done by the next run", async 
   tookMs = 300;
   let second = false;
   void pacer.ask();
-  await Promise.resolve();
-  world.nowMs += 100;
-  await Promise.resolve();
+  await world.pass(100);
   void pacer.ask().then(() => (second = true));
-  world.nowMs += 200;
-  await settle();
-  tookMs = 0;
+  await world.pass(1000);
   expect([starts.length, second]).toEqual([1, false]);
-  await world.pass(changesGapMaxMs + 100); // twenty times 300 ms, but not more than the longest pause
+  tookMs = 0;
+  await world.pass(5000);
   expect([starts.length, second]).toEqual([2, true]);
-  expect(starts[1]! - starts[0]!).toBeWithin(300 + changesGapMaxMs, 300 + changesGapMaxMs + 200);
+  expect(starts[1]! - starts[0]!).toBeWithin(3300, 4700); // the run and ten times as much, in ticks
 });
 
 test("however often it is asked for, it is done a bounded number of times", async () => {
@@ -60,15 +70,22 @@ test("however often it is asked for, it is done a bounded number of times", asyn
     await world.pass(100);
   }
   expect(starts.length).toBeWithin(40, 101); // at most every 100 ms, in ticks of 100 ms
-  starts = [];
   tookMs = 100;
-  for (let i = 0; i < 1000; i++) {
+  await world.pass(1000);
+  starts = [];
+  for (let i = 0; i < 100; i++) {
     void pacer.ask();
-    world.nowMs += 10;
-    world.env.timers.advance(world.nowMs);
-    await settle();
+    await world.pass(100);
   }
-  expect(starts.length).toBeWithin(4, 7); // 10 s of runs of 100 ms with pauses of 2 s
+  expect(starts.length).toBeWithin(4, 8); // 10 s of runs of 100 to 200 ms with pauses of 1 to 2 s
+  tookMs = 2000;
+  await world.pass(5000);
+  starts = [];
+  for (let i = 0; i < 200; i++) {
+    void pacer.ask();
+    await world.pass(100);
+  }
+  expect(starts[1]! - starts[0]!).toBeWithin(2000 + changesGapMaxMs, 2400 + changesGapMaxMs);
 });
 
 test("a failure is told to those who asked, and tried again after a while", async () => {

@@ -1,12 +1,13 @@
 // Runs a piece of work on demand, but not all the time: what is asked for while one run is under way or a moment after
-// it is done by the next run, all together. The pause after a run is twenty times as long as the run took, within
-// bounds, so that however often something changes, putting it in force takes a twentieth of the time.
+// it is done by the next run, all together; what did not succeed is tried again after a while. The pause after a run is
+// ten times as long as the run took, within bounds, so that however often something changes, putting it in force takes
+// no more than a tenth of the time.
 
 import { changesGapMaxMs, changesGapMinMs } from "../base/limits.ts";
 import type { Clock } from "../base/ports.ts";
 import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
 
-const PAUSE_FACTOR = 20;
+const PAUSE_FACTOR = 10;
 
 export class Pacer implements TimerOwner {
   private readonly clock: Clock;
