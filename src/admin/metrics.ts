@@ -34,6 +34,9 @@ const listenerMetrics: readonly Metric<ListenerCounter>[] = [
   { name: "queue_full_total", type: "counter", help: "Requests refused because the queue was full.", of: "queueFull" },
   { name: "queue_timeouts_total", type: "counter", help: "Requests that waited in vain.", of: "queueTimeouts" },
   { name: "no_endpoint_total", type: "counter", help: "Requests for which no endpoint was usable.", of: "noEndpoint" },
+  { name: "connections_refused_total", type: "counter", help: "Connections turned away by access.", of: "refused" },
+  { name: "denied_total", type: "counter", help: "Requests that a route does not admit.", of: "denied" },
+  { name: "limited_total", type: "counter", help: "Requests over a limit of their route.", of: "limited" },
 ];
 
 const endpointMetrics: readonly Metric<EndpointCounter>[] = [
