@@ -33,6 +33,7 @@ function finished(head: string, over: Partial<Record<keyof Exchange, unknown>> =
     failure: 0,
     requestIdText: () => "req-1",
     listener: { name: "web", trustedProxies: [], scheme: "http" },
+    route: { name: "shop" },
     ...over,
   } as unknown as Exchange;
 }
@@ -67,6 +68,7 @@ describe("access log", () => {
       connectMs: 20,
       responseMs: 170.25,
       listener: "web",
+      route: "shop",
       pool: "app",
       endpoint: "a",
       attempts: 2,
@@ -125,9 +127,20 @@ describe("access log", () => {
     const long = `${method} /${'"'.repeat(9000)} HTTP/1.1\n${fields}`;
     const listener = { name, trustedProxies: [], scheme: "http" };
     const ids = { endpointId: name, pool: { name }, requestIdText: () => "i".repeat(128) };
-    const text = line("json", "", finished(long, { listener, requestIdText: ids.requestIdText }, ids));
+    const text = line("json", "", finished(long, { listener, route: { name }, requestIdText: ids.requestIdText }, ids));
     expect(text.length).toBeLessThanOrEqual(logLineBytesMax);
-    expect(JSON.parse(text)).toMatchObject({ status: 200, requestId: "i".repeat(100), endpoint: "n".repeat(100) });
+    expect(JSON.parse(text)).toMatchObject({
+      status: 200,
+      requestId: "i".repeat(100),
+      endpoint: "n".repeat(100),
+      route: "n".repeat(100),
+    });
+  });
+
+  test("a request that no route takes has no route", () => {
+    const text = line("json", "", finished(plain, { route: null, status: 404 }, { pool: null, endpointId: "" }));
+    expect(JSON.parse(text)).toMatchObject({ route: "", pool: "", status: 404 });
+    expect(line("template", "{listener}/{route}", finished(plain, { route: null }))).toBe("web/-\n");
   });
 
   test("unknown placeholders are named", () => {

@@ -33,6 +33,7 @@ class Entry {
   connectMs = 0;
   responseMs = 0;
   listener = "";
+  route = "";
   pool = "";
   endpoint = "";
   attempts = 0;
@@ -90,6 +91,7 @@ export class AccessLog {
     entry.connectMs = x.attempts.connectedMs === 0 ? 0 : x.attempts.connectedMs - x.attempts.pickedMs;
     entry.responseMs = x.attempts.connectedMs === 0 || x.answeredMs === 0 ? 0 : x.answeredMs - x.attempts.connectedMs;
     entry.listener = x.listener.name;
+    entry.route = x.route?.name ?? "";
     entry.pool = x.attempts.pool?.name ?? "";
     entry.endpoint = x.attempts.endpointId;
     entry.attempts = x.attempts.count;
@@ -112,6 +114,7 @@ export class AccessLog {
     entry.connectMs = 0;
     entry.responseMs = 0;
     entry.listener = listener.name;
+    entry.route = "";
     entry.pool = "";
     entry.endpoint = "";
     entry.attempts = 0;
@@ -208,6 +211,8 @@ export class AccessLog {
         return this.putText(entry.peer);
       case "listener":
         return this.putText(entry.listener);
+      case "route":
+        return this.putText(entry.route);
       case "pool":
         return this.putText(entry.pool);
       case "endpoint":

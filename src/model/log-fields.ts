@@ -17,6 +17,7 @@ export const accessLogFields = [
   "connectMs", // until the request could be sent
   "responseMs", // until the response head came
   "listener",
+  "route", // its name, or its number from 0; empty if there was none
   "pool",
   "endpoint",
   "attempts",
@@ -56,6 +57,6 @@ export const jsonTemplate =
   '{"time":"{time}","client":"{client}","method":"{method}","host":"{host}","target":"{target}",' +
   '"protocol":"{protocol}",' +
   '"status":{status},"bytesReceived":{bytesReceived},"bytesSent":{bytesSent},"durationMs":{durationMs},' +
-  '"queueMs":{queueMs},"connectMs":{connectMs},"responseMs":{responseMs},"listener":"{listener}","pool":"{pool}",' +
-  '"endpoint":"{endpoint}","attempts":{attempts},"termination":"{termination}","cause":"{cause}",' +
+  '"queueMs":{queueMs},"connectMs":{connectMs},"responseMs":{responseMs},"listener":"{listener}","route":"{route}",' +
+  '"pool":"{pool}","endpoint":"{endpoint}","attempts":{attempts},"termination":"{termination}","cause":"{cause}",' +
   '"requestId":"{requestId}","userAgent":"{userAgent}","referer":"{referer}"}';

@@ -53,6 +53,7 @@ test("json, the default: one object per request, with every field", async () => 
     protocol: "HTTP/1.1",
     status: 200,
     listener: "web",
+    route: "0",
     pool: "app",
     endpoint: "first",
     attempts: 1,

@@ -19,6 +19,7 @@ export interface LogEntry {
   readonly connectMs: number;
   readonly responseMs: number;
   readonly listener: string;
+  readonly route: string;
   readonly pool: string;
   readonly endpoint: string;
   readonly attempts: number;
