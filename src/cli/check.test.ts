@@ -52,6 +52,22 @@ function world(files: Readonly<Record<string, string>>, fetchConfig?: CheckWorld
 }
 
 describe("check", () => {
+  test("files of endpoints are looked at; what is wrong with them is a warning", async () => {
+    const text = `${good}  more: { discovery: [{ from: file, path: a.yaml }, { from: file, path: b.json }] }\n`;
+    const sound = session();
+    expect(
+      await check(["my.yaml"], sound.io, world({ "my.yaml": text, "a.yaml": "[10.0.0.1:80]", "b.json": "[]" })),
+    ).toBe(0);
+    expect(sound.out).toContain("my.yaml is valid: 1 listener, 2 pools, 2 endpoints; 1 warning\n");
+    const broken = session();
+    expect(
+      await check(["my.yaml"], broken.io, world({ "my.yaml": text, "a.yaml": "- 10.0.0.1:80\n- nowhere\n" })),
+    ).toBe(0);
+    expect(broken.out).toContain('a.yaml:2:3: warning: [1]: "nowhere" has no port');
+    expect(broken.out).toContain("b.json: warning: cannot read b.json: no such file");
+    expect(broken.out).toContain("my.yaml is valid: 1 listener, 2 pools, 2 endpoints; 3 warnings");
+  });
+
   test("a valid file", async () => {
     const s = session();
     expect(await check(["my.yaml"], s.io, world({ "my.yaml": good }))).toBe(0);

@@ -7,6 +7,7 @@ import { configFiles } from "../sys/config-files.ts";
 import { fileExists } from "../sys/files.ts";
 import { requestHttp } from "../sys/http-client.ts";
 import { placeOf } from "./admin-client.ts";
+import { checkSources } from "./check-sources.ts";
 import { ExitCode, type Command, type Io } from "./command.ts";
 import { findConfigFile } from "./config-file.ts";
 import { readOptions } from "./options.ts";
@@ -49,13 +50,16 @@ export async function check(args: readonly string[], io: Io, world: CheckWorld):
     return ExitCode.Failed;
   }
   const { file } = found;
-  const { config, diagnostics, text } = await loadFile(file, world.files);
+  const { config, diagnostics: ownDiagnostics, text } = await loadFile(file, world.files);
+  const sources = config === null ? [] : checkSources(config, world.files);
+  const diagnostics = [...ownDiagnostics, ...sources.flatMap((source) => source.diagnostics)];
   const ask = config !== null && !options.has("offline");
   const running = ask ? await compareWithRunning(config, world) : null;
   if (options.has("json")) {
     io.out(`${JSON.stringify({ file, valid: config !== null, diagnostics, running }, null, 2)}\n`);
   } else {
-    io.out(showDiagnostics(diagnostics, text, io.color));
+    io.out(showDiagnostics(ownDiagnostics, text, io.color));
+    for (const source of sources) io.out(showDiagnostics(source.diagnostics, source.text, io.color));
     if (config === null) io.out(`${file}: ${countDiagnostics(diagnostics)}\n`);
     else
       io.out(
