@@ -39,7 +39,7 @@ class Asked implements SubRequestOwner {
   onHeard: () => void = () => {};
 
   constructor(rig: PoolRig, text = question, { body, trailers, change }: Body = {}) {
-    const method = text.startsWith("GET") ? Method.Get : Method.Post;
+    const method = text.startsWith("GET") ? Method.Get : text.startsWith("PUT") ? Method.Put : Method.Post;
     const whole = body === undefined ? null : latin1(body);
     const rest = trailers === undefined ? null : latin1(trailers);
     const message = { head: latin1(text), body: whole, trailers: rest, hash: 0 };
@@ -181,6 +181,25 @@ describe("another endpoint", () => {
     rig.connections[0]!.break(Cause.Refused);
     rig.connections[1]!.break(Cause.TimedOut);
     expect([asked.ended, rig.connections.length]).toEqual(["Endpoint Connect timeout", 2]);
+  });
+
+  test("is not tried once an answer has begun, though the request could not be sent whole", () => {
+    const rig = new PoolRig([{}, {}]);
+    const asked = new Asked(rig, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", { body: "abc" });
+    rig.latest.write = () => -1;
+    rig.latest.open().receive("HTTP/1.1 413 no\r\nContent-Length: 9\r\n\r\n", "too long");
+    rig.latest.receiveFin();
+    expect([asked.answer, asked.ended]).toEqual(["413 Content-Length: 9\r\n", "Endpoint ResponseHead reset"]);
+    expect([rig.connections.length, ...rig.underWay]).toEqual([1, 0, 0, 0, 0, 0]);
+  });
+
+  test("is not tried for a request that was cancelled by whoever took its place", () => {
+    const rig = new PoolRig([{ maxConnections: 1 }, { maxConnections: 1 }]);
+    const asked = new Asked(rig);
+    rig.pool.onCapacity = () => asked.request.cancel();
+    rig.latest.break();
+    expect([asked.ended, rig.connections.length, ...rig.underWay]).toEqual(["", 1, 0, 0, 0, 0, 0]);
+    expect(rig.end()).toEqual([0, 0, 0]);
   });
 });
 
