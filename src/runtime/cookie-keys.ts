@@ -37,7 +37,8 @@ export class CookieKeys {
    * The keys in force, newest first, in hexadecimal. secret: of the configuration, or null. state: null = there is no
    * place to keep them, and they live as long as this process.
    */
-  inForce(secret: string | null, state: StateDirectory | null, nowS: number): readonly string[] {
+  inForce(secret: string | null, state: StateDirectory | null, wallMs: number): readonly string[] {
+    const nowS = Math.floor(wallMs / 1000); // the file knows whole seconds
     const stored = state === null ? null : this.read(state);
     const before = stored === null || stored.length === 0 ? this.known : stored;
     this.known = secret === null ? madeKeys(before, nowS) : secretKeys(before, secret, nowS);

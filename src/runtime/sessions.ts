@@ -79,7 +79,7 @@ export class Sessions implements TimerOwner {
       if (trouble !== "" && (hasTables || config.secret === null)) this.complain(`no state directory: ${trouble}`);
     }
     if (hasTables && !this.hasStarted) this.saved = this.load();
-    return hasCookies ? this.keys.inForce(config.secret, this.state, this.options.clock.wallMs() / 1000) : [];
+    return hasCookies ? this.keys.inForce(config.secret, this.state, this.options.clock.wallMs()) : [];
   }
 
   /**
