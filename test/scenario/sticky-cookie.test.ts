@@ -182,7 +182,7 @@ test("an endpoint that dies: the same request is served elsewhere, with a new co
   expect(await visit(web, cookie)).toEqual({ who: "(502)", line: null, value: "" });
 });
 
-test("the cookie holds over a reload, a worker's crash, a restart with the same state; a lost state: a new one", async () => {
+test("it outlives a reload, a worker's crash and a restart with the same state, but not the state's loss", async () => {
   const text = yaml(origins, "slowStart: off", "two");
   let cookie: string;
   {
