@@ -14,7 +14,7 @@ import {
 import { BasicAuth } from "../http/basic-auth.ts";
 import { Cors } from "../http/cors.ts";
 import { compileEdits } from "../http/header-edits.ts";
-import type { PasswordDesk } from "../http/password-desk.ts";
+import type { Passwords } from "../http/password-desk.ts";
 import type { PoolRuntime } from "../http/pool-runtime.ts";
 import { Redirect } from "../http/redirect.ts";
 import { Respond } from "../http/respond.ts";
@@ -35,7 +35,7 @@ export interface RouteParts {
   readonly pools: ReadonlyMap<string, PoolRuntime>;
   readonly limits: LimitBook;
   readonly sticky: StickyParts;
-  readonly passwords: PasswordDesk;
+  readonly passwords: Passwords;
 }
 
 /** Throws an Error with a sentence for the operator for what no request could be served by. */

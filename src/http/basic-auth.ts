@@ -14,7 +14,7 @@ import { FIELD_VALUE, FIELD_VALUE_END, FIELD_WIDTH, type Head } from "../wire/he
 import { latin1, lower } from "../wire/h1/tables.ts";
 import { findHeader } from "../wire/lookup.ts";
 import { FieldNames } from "./field-names.ts";
-import type { PasswordDesk } from "./password-desk.ts";
+import type { Passwords } from "./password-desk.ts";
 
 export const Auth = { Yes: 0, No: 1, Wait: 2, Busy: 3 } as const;
 export type Auth = (typeof Auth)[keyof typeof Auth];
@@ -58,7 +58,7 @@ export class BasicAuth {
   /** After check() said Yes: number of the user. */
   user = -1;
   private readonly config: BasicAuthConfig;
-  private readonly desk: PasswordDesk;
+  private readonly desk: Passwords;
   private readonly numbers: ReadonlyMap<string, number>;
   /** The line that names the user to the endpoint, by number. */
   private readonly lines: readonly Uint8Array[];
@@ -71,7 +71,7 @@ export class BasicAuth {
   private readonly half = { a: 0, b: 0 };
 
   /** The configuration is valid. */
-  constructor(config: BasicAuthConfig, desk: PasswordDesk) {
+  constructor(config: BasicAuthConfig, desk: Passwords) {
     const { realm, users, userHeader, passAuthorization } = config;
     this.config = config;
     this.desk = desk;

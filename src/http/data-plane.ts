@@ -10,7 +10,7 @@ import { ExchangePool } from "./exchange-pool.ts";
 import { AcceptGate } from "./accept-gate.ts";
 import type { Generation, ListenerPlan } from "./generation.ts";
 import { Listener } from "./listener.ts";
-import type { PasswordDesk } from "./password-desk.ts";
+import type { Passwords } from "./password-desk.ts";
 import { ReplayMemory } from "./replay-buffer.ts";
 
 /** What a worker's data plane lives in. */
@@ -25,7 +25,7 @@ export interface WorkerContext {
   /** A sealer under these keys (Plan.cookieKeys, at least one). */
   readonly newSealer: (keys: readonly string[]) => Sealer;
   /** Where passwords are compared. */
-  readonly passwords: PasswordDesk;
+  readonly passwords: Passwords;
 }
 
 export class DataPlane {

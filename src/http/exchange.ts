@@ -11,6 +11,7 @@ import { type Head, Method } from "../wire/head.ts";
 import { acceptsJson, answer } from "./answer.ts";
 import { Attempts } from "./attempts.ts";
 import { Deadline, Deadlines, type DeadlineOwner } from "./deadlines.ts";
+import { drawArm } from "./draw-arm.ts";
 import { requestIdText, sentRequestId } from "./forwarded.ts";
 import type { Generation } from "./generation.ts";
 import { type RequestExtra, Verdict } from "./guard.ts";
@@ -155,13 +156,9 @@ export class Exchange implements DeadlineOwner {
   /** The pool of the arm that the client is on, or that a draw gives it. */
   private drawArm(head: Head): PoolRuntime {
     const { pools, upTo, sticky } = this.route!.arms!;
-    let arm = sticky === null ? -1 : sticky.recall(this.armSticky, head);
-    if (arm < 0) {
-      const drawn = this.listener.rng.below(upTo[upTo.length - 1]!);
-      for (arm = 0; upTo[arm]! <= drawn;) arm++;
-    }
-    this.arm = arm;
-    return pools[arm]!;
+    const known = sticky === null ? -1 : sticky.recall(this.armSticky, head);
+    this.arm = known >= 0 ? known : drawArm(upTo, this.listener.rng);
+    return pools[this.arm]!;
   }
 
   /** The request head once more, in a shared Head that is valid until the next call. */

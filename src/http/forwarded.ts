@@ -98,7 +98,12 @@ export interface ForwardedFacts {
   readonly trustedProxies: readonly Cidr[];
 }
 
-function isTrusted(facts: ForwardedFacts, address: string): boolean {
+/** Somebody at the other end of a connection. */
+export interface Peered {
+  readonly connection: { readonly remoteAddress: string };
+}
+
+function isTrusted(facts: Pick<ForwardedFacts, "trustedProxies">, address: string): boolean {
   const blocks = facts.trustedProxies;
   if (blocks.length === 0) return false;
   const bytes = parseIp(address);
@@ -111,7 +116,7 @@ function isTrusted(facts: ForwardedFacts, address: string): boolean {
  * The client's address: the peer's, or behind trusted proxies the last address of X-Forwarded-For that is not itself a
  * trusted proxy. An unreadable entry ends the search at the address before it.
  */
-export function clientAddress(client: ServerStream, head: Head, facts: ForwardedFacts): string {
+export function clientAddress(client: Peered, head: Head, facts: Pick<ForwardedFacts, "trustedProxies">): string {
   const peer = client.connection.remoteAddress;
   if (facts.trustedProxies.length === 0 || !isTrusted(facts, peer)) return peer;
   const chain: string[] = [];

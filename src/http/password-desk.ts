@@ -11,6 +11,9 @@ interface Check {
   readonly done: (fits: boolean) => void;
 }
 
+/** What those who ask see of it. */
+export type Passwords = Pick<PasswordDesk, "seeds" | "isFull" | "compare">;
+
 /** One for each worker. */
 export class PasswordDesk {
   /** Keys of the hashes under which verdicts are remembered. */
