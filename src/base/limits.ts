@@ -277,7 +277,7 @@ export const poolEndpointsMax = limit(
   "poolEndpointsMax",
   4096,
   "endpoints",
-  "endpoints of one pool, from whatever source; those that discovery finds beyond it are left out, with a warning",
+  "that discovery and the admin API may bring one pool to; what discovery finds beyond it is left out, with a warning",
 );
 export const filePollMs = limit(
   "filePollMs",

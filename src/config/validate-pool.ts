@@ -47,7 +47,8 @@ function validateEndpoints(pool: PoolConfig, path: Path, problems: Problem[]): v
   });
   if (pool.discovery.length > 0) return; // what it finds is not known yet
   if (endpoints.length === 0) {
-    problems.push(warning(path, "there are no endpoints: every request is answered 503"));
+    const message = "there are no endpoints: every request is answered 503";
+    problems.push(warning(path, message, "until some are added by the admin API"));
     return;
   }
   if (endpoints.every((e) => e.backup)) {
