@@ -72,7 +72,13 @@ export function feedByte(byte: number): void {
 
 /** Adds bytes[start, end). */
 export function feedBytes(bytes: Uint8Array, start: number, end: number): void {
-  for (let i = start; i < end; i++) feedByte(bytes[i]!);
+  let i = start;
+  while (i < end && (length & 3) !== 0) feedByte(bytes[i++]!);
+  for (; i + 4 <= end; i += 4) {
+    length += 4;
+    mixIn(bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24));
+  }
+  while (i < end) feedByte(bytes[i++]!);
 }
 
 /** Adds the string's char codes, low bytes: the same as feedBytes for ASCII and Latin-1 text. */

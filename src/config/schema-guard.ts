@@ -91,7 +91,7 @@ export const forwardAuth = map("a map with pool and path, or off", {
   timeout: key(duration(), "For the whole question.", formatMs(defaultForwardAuth.timeoutMs)),
   requestHeaders: key(
     list(plainText("the name of a header", 128), headerNames),
-    "Request fields that are sent along; all but those about the body unless given.",
+    "Request fields that are sent along; unless given all but those about the body, with a cache those of `cacheKey`.",
   ),
   copyHeaders: key(
     list(plainText("the name of a header", 128), headerNames),
@@ -101,7 +101,7 @@ export const forwardAuth = map("a map with pool and path, or off", {
   cache: key(durationOrOff(), "How long a 2xx answer is good for the same question.", off(defaultForwardAuth.cacheMs)),
   cacheKey: key(
     list(plainText("the name of a header", 128), headerNames),
-    "Request fields that make it another question, besides `path`.",
+    "Request fields that are sent along and make it another question, besides `path` and `requestHeaders`.",
     defaultForwardAuth.cacheKey,
   ),
   onError: key(

@@ -2,8 +2,8 @@
 // such services read, with the client's own fields along. Whatever is said about the client is said by us; fields of
 // those names that the client sent never go on, in no spelling.
 //
-// Where answers are remembered the service is told only what they are remembered by, and that is all of the text but
-// the request's id: an answer is never used for a request of which the service would have been told something else.
+// Where answers are remembered the service is told only what they are remembered by, apart from the request's id: an
+// answer is never used for a request of which the service would have been told something else.
 
 import { Scratch } from "../base/bytes.ts";
 import { OFF } from "../model/config.ts";
@@ -97,7 +97,7 @@ export class AuthQuestion {
     this.tellsUri = asksUri || !isCached;
   }
 
-  /** Writes the head of the question; returns the length of what is the same for every request that is like this. */
+  /** Writes the head of the question; returns the length of its first part, which decides all the rest but the id. */
   put(out: Scratch, facts: TemplateFacts): number {
     const { head } = facts;
     out.length = 0;
@@ -109,6 +109,7 @@ export class AuthQuestion {
     this.putFacts(out, facts);
     this.putSent(out, head);
     const keyed = out.length;
+    this.putAgain(out, facts);
     putFact(out, "X-Request-Id", "requestId", facts);
     out.putAll(crlf);
     return keyed;
@@ -129,33 +130,31 @@ export class AuthQuestion {
     else out.putAll(this.host);
   }
 
-  /** In the words of Traefik and Caddy (X-Forwarded-Method, -Uri) and of nginx's auth_request (X-Original-…). */
+  /** In the words of Traefik and Caddy. */
   private putFacts(out: Scratch, facts: TemplateFacts): void {
     const { head } = facts;
-    for (const name of ["X-Forwarded-Method: ", "X-Original-Method: "]) {
-      out.putText(name);
-      out.put(head.bytes, head.methodStart, head.methodEnd);
-      out.putAll(crlf);
-    }
+    putMethod(out, "X-Forwarded-Method: ", head);
     putFact(out, "X-Forwarded-Proto", "scheme", facts);
     putFact(out, "X-Forwarded-For", "source", facts);
-    putFact(out, "X-Real-IP", "source", facts);
     putFact(out, "X-Forwarded-Port", "port", facts);
     if (head.hostEnd > head.hostStart) {
       out.putText("X-Forwarded-Host: ");
       this.putHost(out, head);
       out.putAll(crlf);
     }
+    if (this.tellsUri) putUri(out, "X-Forwarded-Uri: ", facts);
+  }
+
+  /** What can be told from the rest, in the words of nginx's auth_request. */
+  private putAgain(out: Scratch, facts: TemplateFacts): void {
+    putMethod(out, "X-Original-Method: ", facts.head);
+    putFact(out, "X-Real-IP", "source", facts);
     if (!this.tellsUri) return;
-    for (const name of ["X-Forwarded-Uri: ", "X-Original-URI: "]) {
-      out.putText(name);
-      uri.put(out, facts);
-      out.putAll(crlf);
-    }
+    putUri(out, "X-Original-URI: ", facts);
     out.putText("X-Original-URL: ");
     facts.putFact("scheme", out);
     out.putText("://");
-    this.putHost(out, head);
+    this.putHost(out, facts.head);
     uri.put(out, facts);
     out.putAll(crlf);
   }
@@ -175,6 +174,18 @@ export class AuthQuestion {
       if (isSent) out.put(bytes, start, fields[at + FIELD_LINE_END]!);
     }
   }
+}
+
+function putMethod(out: Scratch, name: string, head: Head): void {
+  out.putText(name);
+  out.put(head.bytes, head.methodStart, head.methodEnd);
+  out.putAll(crlf);
+}
+
+function putUri(out: Scratch, name: string, facts: TemplateFacts): void {
+  out.putText(name);
+  uri.put(out, facts);
+  out.putAll(crlf);
 }
 
 /** A line, unless the fact is not known. */

@@ -18,6 +18,7 @@ import {
 } from "./forward-auth.ts";
 import { sendOwn } from "./own-answer.ts";
 import { anyAnswer, PoolRig, type RigConnection } from "./pool-rig.ts";
+import { bench } from "./sub-requests.bench.ts";
 import { factsOf } from "./test-facts.ts";
 import { RecordingStream, requestHead, sentHead } from "./test-kit.ts";
 
@@ -117,7 +118,8 @@ describe("the answer", () => {
     const bench = new Bench();
     const asker = bench.answered(
       "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer\r\nDate: then\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n" +
-        "Connection: x-hop\r\nX-Hop: 1\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhi!\r\n0\r\n\r\n",
+        "Connection: x-hop\r\nX-Hop: 1\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n" +
+        "3\r\nhi!\r\n0\r\n\r\n",
     );
     expect(asker.heard).toBe(
       "answer 401 WWW-Authenticate: Bearer\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Type: text/html\r\n|hi!",
@@ -129,8 +131,8 @@ describe("the answer", () => {
       return client.text;
     };
     expect(sent(Method.Get)).toBe(
-      "HTTP/1.1 401 Unauthorized\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nWWW-Authenticate: Bearer\r\nSet-Cookie: a=1\r\n" +
-        "Set-Cookie: b=2\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\nhi!",
+      "HTTP/1.1 401 Unauthorized\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nWWW-Authenticate: Bearer\r\n" +
+        "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\nhi!",
     );
     expect(sent(Method.Head)).toEndWith("Content-Length: 3\r\n\r\n");
     const redirected = bench.answered(answerOf("302 Found", "Location: https://sso.example/?back=1\r\n"));
@@ -405,4 +407,8 @@ test("whatever happens, everybody who stays hears one verdict, and nothing is le
       expect([where, one.verdicts.length, one.question]).toEqual([where, gone.has(one) ? 0 : 1, null]);
     }
   }
+});
+
+test("the bench runs", () => {
+  for (const nanoseconds of Object.values(bench(100))) expect(nanoseconds).toBeGreaterThan(0);
 });

@@ -167,15 +167,15 @@ export interface ForwardAuthConfig {
   /** Path and query of the question, a template. */
   readonly path: string;
   readonly timeoutMs: number;
-  /** Lower-case names of request fields that are sent along; empty = all but the body's. */
+  /** Lower-case names of request fields that are sent along; empty = all but the body's, with a cache none. */
   readonly requestHeaders: readonly string[];
   /** Fields of a 2xx answer that are copied into the request, replacing the client's. */
   readonly copyHeaders: readonly string[];
-  /** How long a 2xx answer is good for the same question and the same key; OFF = never. */
+  /** How long a 2xx answer is good for all who would have asked the same; OFF = never. */
   readonly cacheMs: number;
-  /** What the cache distinguishes: lower-case names of request fields (authorization, cookie …). */
+  /** With a cache: further names of request fields that are sent along (authorization, cookie …). */
   readonly cacheKey: readonly string[];
-  /** When the service fails: refuse (503) or let pass. */
+  /** When the service does not answer, or with 5xx: refuse (503) or let pass. */
   readonly onError: "refuse" | "allow";
 }
 
