@@ -229,6 +229,16 @@ describe("without waiting", () => {
   });
 });
 
+test("a limit of connections that the pool's own generation did not have yet", () => {
+  const rig = new PoolRig();
+  const newer = new PoolRig([{}], { circuit: { connections: 1, pending: 0, requests: 0 } });
+  rig.connector.setShare(0, newer.share);
+  const first = new Asked(rig);
+  expect([new Asked(rig).ended, ...rig.underWay]).toEqual(["Proxy Queue full", 1, 1, 0, 0, 1]);
+  rig.latest.open().receive(ok);
+  expect(first.ended).toBe("well");
+});
+
 describe("too late, too long, unwanted", () => {
   test("the deadline holds for everything together, and blames whoever it was waited for", () => {
     const connecting = new PoolRig();

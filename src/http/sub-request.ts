@@ -178,7 +178,7 @@ export class SubRequest implements UpstreamSink, TimerOwner, AttemptHistory {
     const { row, target } = this.pool.members[index]!;
     if (!connector.reserve(row, this.freshOnly)) {
       this.pool.undo(index);
-      this.end(this.pool.circuit!.refuse("connections"));
+      this.end(this.pool.circuit?.refuse("connections") ?? allFull); // the limit may be of a newer generation
       return;
     }
     this.index = index;
