@@ -70,7 +70,7 @@ function sessionAt(name: string, of = sluice): Promise<RequestOptions> {
   return waitFor(login, { what: `a session at ${name}`, everyMs: 0 });
 }
 
-test("app-cookie: learned from answers, known to every worker; nothing is added, nothing learned from clients", async () => {
+test("app-cookie: learned from answers alone, known to every worker; the client gets nothing of ours", async () => {
   const [one, two] = [await sessionAt("a"), await sessionAt("c")];
   expect([await whoEach("app", one), await whoEach("app", two)]).toEqual(["aaaaaaaa", "cccccccc"]);
   const response = await request(sluice.address("app"), one);
@@ -80,7 +80,7 @@ test("app-cookie: learned from answers, known to every worker; nothing is added,
   expect(new Set(await whoEach("app", {}, 9)).size).toBe(3);
 });
 
-test("app-cookie: stays at an endpoint that is drained; one that dies loses it in the same request, for good", async () => {
+test("app-cookie: a drained endpoint keeps its sessions; one that dies loses them in the same request", async () => {
   const session = await sessionAt("b");
   expect((await patch(sluice, "app", "b", { admin: "drain" })).status).toBe(200);
   await waitFor(async () => !(await whoEach("app", {})).includes("b"), { what: "b to get nobody new" });
