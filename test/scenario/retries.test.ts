@@ -110,7 +110,7 @@ test("attempts: the last answer is passed on as it came, with its Retry-After", 
   expect(await ask("once", { path: "/reset" })).toBe("- 502 2");
 });
 
-test("a PUT is repeated with its whole body, as one piece and in chunks; a longer one than is kept is not", async () => {
+test("a PUT is repeated with its whole body, also one in chunks, unless it is longer than what is kept", async () => {
   const sha = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
   c.on("/503", (exchange) => {
     const sum = createHash("sha256");
