@@ -165,6 +165,11 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     const { exchange } = this;
     const { counters } = exchange.listener;
     const runtime = this.pool!;
+    if (verdict === NOBODY && runtime.successor !== null) {
+      this.usePool(runtime.successor, null); // its endpoints were all replaced while the request was under way
+      this.dispatch(null, false);
+      return;
+    }
     if (verdict !== ALL_FULL && verdict !== LACKS_CONNECTION && this.lastFailure !== 0) {
       exchange.refuse(this.lastFailure); // every other endpoint was tried: the cause is what the client should hear
       return;

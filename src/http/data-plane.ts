@@ -181,7 +181,9 @@ export class DataPlane {
   private replacePools(previous: Generation, generation: Generation): void {
     for (const old of previous.pools.values()) {
       const successor = generation.pools.get(old.name);
-      if (successor !== undefined && successor !== old) old.moveWaiting(successor);
+      if (successor === undefined || successor === old) continue;
+      old.successor = successor;
+      old.moveWaiting(successor);
     }
   }
 

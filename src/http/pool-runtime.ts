@@ -26,6 +26,8 @@ export class PoolRuntime implements TimerOwner {
   readonly share: ConnectionShare | null;
   /** Keeps clients at their endpoints; null = nothing does. */
   readonly stickiness: Stickiness | null;
+  /** The pool that took this one's place in a later generation: where requests go on for which nobody is left here. */
+  successor: PoolRuntime | null = null;
   /** Why wait() has last said no. */
   refusal: Failure = queueFull;
   private readonly queue: WaitQueue<Attempts>;
