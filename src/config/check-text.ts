@@ -3,6 +3,7 @@
 
 import { parseCidr } from "../base/ip.ts";
 import { parseRegex } from "../base/regex/parse.ts";
+import { fixedFields } from "../model/fixed-fields.ts";
 import { parseTemplate, plainPlaceholders, type ParsedTemplate } from "../model/placeholders.ts";
 import { tokenPattern } from "./fields.ts";
 import { error, errorAtKey, show, type Path, type Problem } from "./problem.ts";
@@ -65,29 +66,17 @@ export function checkTemplate(template: string, use: TemplateUse, path: Path, pr
   return parsed;
 }
 
-/** Fields that decide how the bytes of a message are read, or belong to one connection: never the user's. */
-const ownFields = [
-  "connection",
-  "content-length",
-  "transfer-encoding",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "upgrade",
-];
-
 /** A name of a header field in a place where fields are set, added or removed. */
 export function checkHeaderName(name: string, path: Path, atKey: boolean, hostHint: string, problems: Problem[]): void {
   const say = atKey ? errorAtKey : error;
   const lower = name.toLowerCase();
   if (!tokenPattern.test(name)) problems.push(say(path, `${JSON.stringify(name)} is not the name of a header`));
-  else if (ownFields.includes(lower)) {
+  else if (lower === "host" && hostHint !== "") {
+    problems.push(say(path, `the header ${name} cannot be changed here`, hostHint));
+  } else if (fixedFields.has(lower)) {
     problems.push(
       say(path, `the header ${name} cannot be changed`, "it belongs to the connection, not to the message"),
     );
-  } else if (lower === "host" && hostHint !== "") {
-    problems.push(say(path, `the header ${name} cannot be changed here`, hostHint));
   }
 }
 

@@ -149,7 +149,11 @@ function validateRespond(
   if (action.body !== "" && [204, 205, 304].includes(action.status)) {
     problems.push(error([...path, "body"], `an answer with status ${action.status} has no body`));
   }
-  checkLines(action.headers, use, [...path, "headers"], "", problems);
+  const at = [...path, "headers"];
+  checkLines(action.headers, use, at, "", problems);
+  const date = action.headers.find(({ name }) => name.toLowerCase() === "date");
+  if (date === undefined) return;
+  problems.push(errorAtKey([...at, date.name], `the header ${date.name} is added to every answer`, "leave it out"));
 }
 
 function validateRewrite(rewrite: RewriteConfig, captures: number, path: Path, problems: Problem[]): void {

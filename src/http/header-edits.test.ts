@@ -4,9 +4,10 @@ import { describe, expect, test } from "bun:test";
 import { Scratch } from "../base/bytes.ts";
 import type { Rng } from "../base/ports.ts";
 import { seededRng } from "../base/seeded-rng.ts";
+import { fixedFields } from "../model/fixed-fields.ts";
 import type { HeaderEdits } from "../model/route-config.ts";
 import { seeRequest, seeResponse } from "../wire/h1/test-kit.ts";
-import { compileEdits, fixedFields } from "./header-edits.ts";
+import { compileEdits } from "./header-edits.ts";
 import { factsOf, wildText, wildValue } from "./test-facts.ts";
 import { requestHead, responseHead, sentHead, sentResponse } from "./test-kit.ts";
 

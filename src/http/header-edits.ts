@@ -3,25 +3,12 @@
 // message or belong to the connection are not touched, whatever the configuration says: their names are left out here.
 
 import type { Scratch } from "../base/bytes.ts";
+import { fixedFields } from "../model/fixed-fields.ts";
 import type { HeaderEdits } from "../model/route-config.ts";
 import type { Head } from "../wire/head.ts";
 import { FieldLines } from "./field-lines.ts";
 import { FieldNames } from "./field-names.ts";
 import type { TemplateFacts } from "./template.ts";
-
-/** Lower-case names of the fields that no edit touches. The Host of a request is changed by a rewrite. */
-export const fixedFields: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 
 export class CompiledEdits {
   /** apply() needs the facts of the request; otherwise they may be null. */

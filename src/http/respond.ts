@@ -1,11 +1,11 @@
 // The action respond: a fixed answer with fields and body of the configuration, both templates.
 
 import { Scratch } from "../base/bytes.ts";
+import { fixedFields } from "../model/fixed-fields.ts";
 import type { ActionConfig } from "../model/route-config.ts";
 import type { Head, Method } from "../wire/head.ts";
 import { latin1 } from "../wire/h1/tables.ts";
 import { FieldLines } from "./field-lines.ts";
-import { fixedFields } from "./header-edits.ts";
 import { beginOwn, endOwn, ownLinesMax } from "./own-answer.ts";
 import { compileTemplate, type Template, type TemplateFacts } from "./template.ts";
 
