@@ -11,6 +11,12 @@ import {
   PreflightCheck,
   RateCheck,
 } from "../http/guard.ts";
+import { ForwardAuthCheck } from "../http/auth-check.ts";
+import { ForwardAuth } from "../http/forward-auth.ts";
+import { Mirror, type MirrorLoad } from "../http/mirror.ts";
+import type { SubRequestParts } from "../http/sub-request.ts";
+import type { Rng } from "../base/ports.ts";
+import type { ClientTimeouts } from "../codec/h1-client.ts";
 import { BasicAuth } from "../http/basic-auth.ts";
 import { Cors } from "../http/cors.ts";
 import { compileEdits } from "../http/header-edits.ts";
@@ -24,7 +30,7 @@ import type { Arms, Route, RouteAction } from "../http/route.ts";
 import { AccessList } from "../limit/access.ts";
 import type { LimitBook } from "../limit/limit-book.ts";
 import type { ListenerConfig, RouteConfig } from "../model/config.ts";
-import type { ActionConfig } from "../model/route-config.ts";
+import type { ActionConfig, MirrorConfig } from "../model/route-config.ts";
 import { buildArmStickiness, type StickyParts } from "../pool/stickiness/build.ts";
 import { compileRouter } from "../route/compile-router.ts";
 import { compileRegex, Regex } from "../route/regex/regex.ts";
@@ -36,6 +42,10 @@ export interface RouteParts {
   readonly limits: LimitBook;
   readonly sticky: StickyParts;
   readonly passwords: Passwords;
+  readonly rng: Rng;
+  /** For requests of our own: the worker's connections and bounds, and its counters of a pool. */
+  readonly own: () => SubRequestParts & { readonly load: MirrorLoad };
+  readonly countersOf: (pool: string) => Float64Array;
 }
 
 /** Throws an Error with a sentence for the operator for what no request could be served by. */
@@ -75,6 +85,7 @@ function compileRoute(listener: ListenerConfig, config: RouteConfig, parts: Rout
     bodyBytesMax: config.bodyBytes ?? listener.limits.bodyBytes,
     retry: compileRetry(config.retry),
     guard: checks.length === 0 ? null : new Guard(checks),
+    mirror: config.mirror === null ? null : compileMirror(config.mirror, config.timeouts, parts),
     rewrite: config.rewrite === null ? null : new Rewrite(config.rewrite),
     requestEdits: config.requestHeaders === null ? null : compileEdits(config.requestHeaders, "request"),
     responseEdits,
@@ -84,28 +95,36 @@ function compileRoute(listener: ListenerConfig, config: RouteConfig, parts: Rout
   };
 }
 
+function poolOf(name: string, { pools }: RouteParts): PoolRuntime {
+  const runtime = pools.get(name);
+  if (runtime === undefined) throw new Error(`no pool "${name}"`);
+  return runtime;
+}
+
+function compileMirror(config: MirrorConfig, timeouts: ClientTimeouts, parts: RouteParts): Mirror {
+  const { rng, own, countersOf } = parts;
+  const counters = countersOf(config.pool);
+  return new Mirror(config, poolOf(config.pool, parts), timeouts, { ...own(), rng, counters });
+}
+
 function captureRegex(text: string): Regex {
   const regex = compileRegex(text);
   if (!(regex instanceof Regex)) throw new Error(`match.regex: ${regex.message}`);
   return regex;
 }
 
-function compileAction(action: ActionConfig, { pools, sticky }: RouteParts): RouteAction {
+function compileAction(action: ActionConfig, parts: RouteParts): RouteAction {
   const none: RouteAction = { pool: null, arms: null, redirect: null, respond: null };
   if (action.kind === "redirect") return { ...none, redirect: new Redirect(action) };
   if (action.kind === "respond") return { ...none, respond: new Respond(action) };
-  const targets = action.arms.map(({ pool }) => {
-    const runtime = pools.get(pool);
-    if (runtime === undefined) throw new Error(`no pool "${pool}"`);
-    return runtime;
-  });
+  const targets = action.arms.map(({ pool }) => poolOf(pool, parts));
   const first = targets[0];
   if (first === undefined) throw new Error("forwards nowhere");
   if (targets.length === 1 && action.sticky === null) return { ...none, pool: first };
   let sum = 0;
   const upTo = action.arms.map(({ weight }) => (sum += weight));
   const names = action.arms.map(({ pool }) => pool);
-  const arms: Arms = { pools: targets, upTo, sticky: buildArmStickiness(action.sticky, names, sticky) };
+  const arms: Arms = { pools: targets, upTo, sticky: buildArmStickiness(action.sticky, names, parts.sticky) };
   return { ...none, arms };
 }
 
@@ -118,5 +137,10 @@ function compileChecks(listener: ListenerConfig, config: RouteConfig, cors: Cors
   for (const rate of rates) checks.push(new RateCheck(rate, seed));
   for (const bound of concurrency) checks.push(new ConcurrencyCheck(bound, seed));
   if (config.basicAuth !== null) checks.push(new PasswordCheck(new BasicAuth(config.basicAuth, parts.passwords)));
+  if (config.forwardAuth !== null) {
+    const seeds = parts.passwords.seeds;
+    const auth = new ForwardAuth(config.forwardAuth, poolOf(config.forwardAuth.pool, parts), { ...parts.own(), seeds });
+    checks.push(new ForwardAuthCheck(auth));
+  }
   return checks;
 }

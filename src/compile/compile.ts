@@ -4,7 +4,7 @@
 
 import { parseCidr } from "../base/ip.ts";
 import type { Target } from "../base/ports.ts";
-import type { WorkerContext } from "../http/data-plane.ts";
+import { planeOf, type WorkerContext } from "../http/data-plane.ts";
 import type { Generation, ListenerPlan } from "../http/generation.ts";
 import { PoolRuntime } from "../http/pool-runtime.ts";
 import type { EndpointConfig, ListenerConfig, PoolConfig } from "../model/config.ts";
@@ -32,7 +32,13 @@ export function compile(plan: Plan, previous: Generation | null, context: Worker
     pools.set(config.name, compilePool(config, plan, previous, context, sticky));
   }
   const limits = new LimitBook(plan.config, { arena, tables, workers, worker }, previous?.limits ?? null);
-  const parts = { pools, limits, sticky, passwords: context.passwords };
+  const { clock, timers, rng } = context.env;
+  const own = (): ReturnType<RouteParts["own"]> => {
+    const { connector, mirrorLoad: load } = planeOf(context);
+    return { clock, timers, connector, load };
+  };
+  const countersOf = (pool: string): Float64Array => columns.pool(worker, plan.poolRows[pool]!);
+  const parts = { pools, limits, sticky, passwords: context.passwords, rng, own, countersOf };
   const listeners = new Map<string, ListenerPlan>();
   for (const config of plan.config.listeners) {
     listeners.set(config.name, compileListener(config, plan, worker, parts));

@@ -16,6 +16,7 @@ import { discardAnswer } from "./discard.ts";
 import type { Exchange } from "./exchange.ts";
 import { addForwarded, clientAddress } from "./forwarded.ts";
 import { hashOf } from "./hash-key.ts";
+import type { MirrorRun } from "./mirror.ts";
 import { LACKS_CONNECTION, type PoolRuntime } from "./pool-runtime.ts";
 import { ReplayBuffer } from "./replay-buffer.ts";
 import { addressOf, requestFacts } from "./request-facts.ts";
@@ -57,6 +58,8 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   private readonly exchange: Exchange;
   private replay: ReplayBuffer | null = null;
   private upstream: H1Client | null = null;
+  /** The request's copy for a mirror. */
+  private copy: MirrorRun | null = null;
   private bytesInBefore = 0;
   private bytesOutBefore = 0;
   private freshOnly = false;
@@ -240,13 +243,18 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     if (route.requestEdits !== null) route.requestEdits.apply(head, added, requestFacts);
     if (route.rewrite !== null && !route.rewrite.apply(head, requestFacts)) return exchange.abandon(badPath);
     if (route.retry.attemptMs !== 0) exchange.setDeadline(Deadline.Attempt, route.retry.attemptMs);
+    if (route.mirror !== null && this.count === 1) {
+      this.copy = route.mirror.begin(head, added, requestFacts, exchange.generation!);
+    }
+    const { copy, replay } = this;
     const flow = upstream.sendHead(head, added, bodyLength === 0, more);
-    if (flow === Flow.Closed || bodyLength === 0) return; // onReset has been here, or all is sent
-    const { replay } = this;
+    if (flow === Flow.Closed) return; // onReset has been here
+    if (copy !== null) copy.headSent();
+    if (bodyLength === 0) return;
     if (replay !== null && replay.canReplay) {
       if (!replay.isEmpty && replay.replay(upstream) === Flow.Closed) return;
       if (replay.isReplaying) return client.pause();
-    } else if (bodyLength > 0 || route.bodyBytesMax === 0) {
+    } else if (copy === null && (bodyLength > 0 || route.bodyBytesMax === 0)) {
       client.forward(upstream); // but not a chunked body under a limit: it is decoded to be measured
     }
     if (flow === Flow.Pause) client.pause();
@@ -259,13 +267,17 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     if (this.replay !== null) this.replay.note(bytes, start, end, last);
     const { upstream } = this;
     if (upstream === null) return;
+    const { copy } = this;
     if (upstream.sendData(bytes, start, end, last) === Flow.Pause && !last) this.exchange.client!.pause();
+    if (copy !== null) copy.data(bytes, start, end, last);
   }
 
   sendTrailers(head: Head): void {
     this.bodyBegun = true; // also if there was nothing before them
     if (this.replay !== null) this.replay.release(); // trailers are not kept
+    const { copy } = this;
     if (this.upstream !== null) this.upstream.sendTrailers(head);
+    if (copy !== null) copy.trailers(head);
   }
 
   /** The endpoint has taken what was sent: more of the request body may come. */
@@ -456,6 +468,8 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   /** Forgets what belongs to the request. */
   forget(): void {
     if (this.replay !== null) this.replay.release();
+    if (this.copy !== null) this.copy.end();
+    this.copy = null;
     this.pool = null;
   }
 

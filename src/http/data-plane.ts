@@ -10,6 +10,7 @@ import { ExchangePool } from "./exchange-pool.ts";
 import { AcceptGate } from "./accept-gate.ts";
 import type { Generation, ListenerPlan } from "./generation.ts";
 import { Listener } from "./listener.ts";
+import { MirrorLoad } from "./mirror.ts";
 import type { Passwords } from "./password-desk.ts";
 import { ReplayMemory } from "./replay-buffer.ts";
 
@@ -28,9 +29,21 @@ export interface WorkerContext {
   readonly passwords: Passwords;
 }
 
+/** The planes that serve, by what they live in: routes that send requests of their own use their plane's connections. */
+const planes = new WeakMap<WorkerContext, DataPlane>();
+
+/** The plane of a worker. Throws if there is none yet. */
+export function planeOf(context: WorkerContext): DataPlane {
+  const plane = planes.get(context);
+  if (plane === undefined) throw new Error("the worker has no data plane yet");
+  return plane;
+}
+
 export class DataPlane {
+  /** Copies of requests in progress. */
+  readonly mirrorLoad = new MirrorLoad();
   private readonly context: WorkerContext;
-  private readonly connector: Connector;
+  readonly connector: Connector;
   private readonly exchanges: ExchangePool;
   private readonly gate: AcceptGate;
   private readonly replayMemory = new ReplayMemory();
@@ -43,6 +56,7 @@ export class DataPlane {
   constructor(context: WorkerContext) {
     const { env, columns, worker } = context;
     this.context = context;
+    planes.set(context, this);
     this.gate = new AcceptGate(context.connectionsMax, () => this.connector.closeAllIdle());
     this.connector = new Connector(env.net, env.clock, env.timers, columns, worker, this.gate);
     this.exchanges = new ExchangePool(columns.worker(worker));

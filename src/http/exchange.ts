@@ -14,7 +14,7 @@ import { Deadline, Deadlines, type DeadlineOwner } from "./deadlines.ts";
 import { drawArm } from "./draw-arm.ts";
 import { requestIdText, sentRequestId } from "./forwarded.ts";
 import type { Generation } from "./generation.ts";
-import { type RequestExtra, Verdict } from "./guard.ts";
+import { type RequestExtra, type Sleeper, Verdict } from "./guard.ts";
 import { HeldLimits } from "./held-limits.ts";
 import { KeptHead } from "./kept-head.ts";
 import type { Listener } from "./listener.ts";
@@ -73,6 +73,7 @@ export class Exchange implements DeadlineOwner {
   /** The response has been handed over whole, but the client has not taken all of it. */
   private completed = false;
   private asleep = false;
+  private sleeper: Sleeper | null = null;
   /** Counts the requests this object has served: a ticket of an earlier one wakes nobody. */
   private serial = 0;
 
@@ -134,7 +135,9 @@ export class Exchange implements DeadlineOwner {
       return;
     }
     if (route.totalMs !== 0) this.setDeadline(Deadline.Total, route.totalMs);
-    if (route.guard === null || route.guard.admit(this, head, 0) === Verdict.Pass) this.act(head, more);
+    const { guard } = route;
+    if (guard === null) this.act(head, more);
+    else if (guard.admit(this, head, 0) === Verdict.Pass) this.act(guard.disturbs ? this.openAgain() : head, more);
   }
 
   /** Does what the route says. head = the request's, opened in requestFacts. */
@@ -183,8 +186,9 @@ export class Exchange implements DeadlineOwner {
   // ---- waiting for a check of the guard
 
   /** The request waits, until wake() is called with this ticket. */
-  sleep(): number {
+  sleep(sleeper: Sleeper): number {
     this.asleep = true;
+    this.sleeper = sleeper;
     if (this.bodyLength !== 0) this.client!.pause();
     return this.serial;
   }
@@ -198,8 +202,11 @@ export class Exchange implements DeadlineOwner {
   wake(ticket: number): void {
     if (!this.isAsleep(ticket)) return;
     this.asleep = false;
+    this.sleeper = null;
+    const { guard } = this.route!;
     const head = this.openAgain();
-    if (this.route!.guard!.admit(this, head, this.guardAt) === Verdict.Pass) this.act(head, false);
+    if (guard!.admit(this, head, this.guardAt) === Verdict.Pass)
+      this.act(guard!.disturbs ? this.openAgain() : head, false);
   }
 
   // ---- answers
@@ -318,6 +325,8 @@ export class Exchange implements DeadlineOwner {
     this.failure = f;
     this.serial++;
     this.asleep = false;
+    if (this.sleeper !== null) this.sleeper.forget();
+    this.sleeper = null;
     this.deadlines.close();
     if (listener.accessLog !== null) listener.accessLog.write(this);
     if (this.limits.any) this.limits.release();

@@ -27,23 +27,36 @@ export const Verdict = {
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
 export interface Check {
+  /** The check may run other exchanges: whatever was opened in requestFacts is not there any more. */
+  readonly disturbs?: boolean;
   /** The request's head is valid until this returns. */
   check(exchange: Exchange, head: Head): Verdict;
 }
 
+/** Whoever waits for something outside, and need not be told any more. */
+export interface Sleeper {
+  forget(): void;
+}
+
 export class Guard {
+  /** Behind admit() the request has to be opened again. */
+  readonly disturbs: boolean;
   private readonly checks: readonly Check[];
 
   constructor(checks: readonly Check[]) {
     this.checks = checks;
+    this.disturbs = checks.some((check) => check.disturbs === true);
   }
 
-  /** Asks the checks from number `from` on. Pass = all have passed. */
+  /** Asks the checks from number `from` on. Pass = all have passed. head is opened in requestFacts. */
   admit(exchange: Exchange, head: Head, from: number): Verdict {
+    let current = head;
     for (let i = from; i < this.checks.length; i++) {
+      const check = this.checks[i]!;
       exchange.guardAt = i + 1;
-      const verdict = this.checks[i]!.check(exchange, head);
+      const verdict = check.check(exchange, current);
       if (verdict !== Verdict.Pass) return verdict;
+      if (check.disturbs === true) current = exchange.openAgain();
     }
     return Verdict.Pass;
   }
@@ -154,7 +167,7 @@ export class PasswordCheck implements Check {
       putRetryAfter(lines, againSeconds);
       return exchange.deny(503, busy, lines);
     }
-    waiter.ticket = exchange.sleep();
+    waiter.ticket = exchange.sleep(waiter);
     return Verdict.Wait;
   }
 
@@ -164,6 +177,10 @@ export class PasswordCheck implements Check {
     return Verdict.Pass;
   }
 
+  forget(waiter: AuthWaiter): void {
+    this.auth.forget(waiter);
+  }
+
   refuse(exchange: Exchange): Verdict {
     lines.length = 0;
     lines.putAll(this.auth.challenge);
@@ -171,7 +188,7 @@ export class PasswordCheck implements Check {
   }
 }
 
-class PasswordWaiter implements AuthWaiter {
+class PasswordWaiter implements AuthWaiter, Sleeper {
   ticket = -1;
   private readonly check: PasswordCheck;
   private readonly exchange: Exchange;
@@ -179,6 +196,11 @@ class PasswordWaiter implements AuthWaiter {
   constructor(check: PasswordCheck, exchange: Exchange) {
     this.check = check;
     this.exchange = exchange;
+  }
+
+  /** The exchange is over. */
+  forget(): void {
+    this.check.forget(this);
   }
 
   onAuth(user: number): void {

@@ -7,6 +7,7 @@ import type { Regex } from "../route/regex/regex.ts";
 import type { Cors } from "./cors.ts";
 import type { Guard } from "./guard.ts";
 import type { CompiledEdits } from "./header-edits.ts";
+import type { Mirror } from "./mirror.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
 import type { Redirect } from "./redirect.ts";
 import type { Respond } from "./respond.ts";
@@ -42,6 +43,7 @@ export interface Route extends ClientTimeouts, RouteAction {
   readonly retry: RetryPolicy;
   /** What a request has to pass before the action. */
   readonly guard: Guard | null;
+  readonly mirror: Mirror | null;
   readonly rewrite: Rewrite | null;
   readonly requestEdits: CompiledEdits | null;
   readonly responseEdits: CompiledEdits | null;

@@ -152,6 +152,7 @@ export function plainRoute(pool: PoolRuntime): Route {
     bodyBytesMax: 0,
     retry: compileRetry(defaultRetry),
     guard: null,
+    mirror: null,
     rewrite: null,
     requestEdits: null,
     responseEdits: null,
