@@ -244,7 +244,7 @@ export const compressorsMax = limit(
   "compressorsMax",
   256,
   "responses",
-  "responses being compressed at once in one worker, up to about 1 MB each; more are sent as they are",
+  "responses being compressed at once in one worker, 0.4 to 1.6 MB each; those beyond it are sent as they are",
 );
 export const compressorsKeptMax = limit(
   "compressorsKeptMax",
@@ -424,6 +424,42 @@ export const limitKeysMax = limit("limitKeysMax", 10_000_000, "keys", "largest k
 export const stickySizeMax = limit("stickySizeMax", 10_000_000, "clients", "largest size of a pool's sticky");
 export const armsMax = limit("armsMax", 64, "pools", "pools that one route forwards to by weight");
 export const answerBytesMax = limit("answerBytesMax", 64 * 1024, "bytes", "body of a route's fixed answer");
+export const hookCodeBytesMax = limit(
+  "hookCodeBytesMax",
+  8 * 1024 * 1024,
+  "bytes",
+  "code of a configuration with hooks, with everything that it imports and where it came from",
+);
+export const hookLoadMs = limit(
+  "hookLoadMs",
+  10_000,
+  "ms",
+  "how long the module with the hooks may take to be evaluated in a worker",
+);
+export const hookFieldsBytesMax = limit(
+  "hookFieldsBytesMax",
+  64 * 1024,
+  "bytes",
+  "header fields that a hook sets in one message",
+);
+export const hookBodyBytesMax = limit(
+  "hookBodyBytesMax",
+  1024 * 1024,
+  "bytes",
+  "body of an answer that a request hook returns",
+);
+export const hookLogFieldsMax = limit(
+  "hookLogFieldsMax",
+  32,
+  "fields",
+  "fields that hooks add to one line of the access log; further ones are refused",
+);
+export const hookReportMs = limit(
+  "hookReportMs",
+  1000,
+  "ms",
+  "between two lines about failed hooks of one route in one worker's log; those in between are counted",
+);
 export const routeTestsMax = limit("routeTestsMax", 10_000, "tests", "route tests of a configuration");
 export const regexLengthMax = limit("regexLengthMax", 4096, "characters", "a regular expression");
 export const regexSizeMax = limit(

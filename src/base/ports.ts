@@ -164,6 +164,24 @@ export interface Net {
   connect(target: Target, events: ConnectionEvents): Connection;
 }
 
+/** One body on its way through a compressor. */
+export interface ByteCompressor {
+  /**
+   * Takes bytes[start, end), possibly none, and returns what they come to: a client that gets it can read all of them.
+   * last = nothing follows; then only close() may be called. The result is valid until the next write, of whatever
+   * compressor. Throws if there is no memory.
+   */
+  write(bytes: Uint8Array, start: number, end: number, last: boolean): Uint8Array;
+  /** Gives it back, finished or not. Harmless twice. */
+  close(): void;
+}
+
+/** Compressors of HTTP's content codings. All of them work at once, within the call. */
+export interface Compressors {
+  /** level = 1 (fastest) to 9 (smallest). null = as many as there may be are open. */
+  open(coding: "zstd" | "br" | "gzip", level: number): ByteCompressor | null;
+}
+
 /** Takes whole lines, for the access log. Never blocks: what does not fit is dropped and counted. */
 export interface LineSink {
   /** Appends bytes[start, end), which ends with a line end. The bytes are copied. */
