@@ -144,6 +144,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     this.pickedMs = listener.clock.cachedMs;
     const member = pool.members[index]!;
     exchange.deadlines.clear(Deadline.Queue); // another wait, after an attempt that failed, has its own
+    if (route.retry.attemptMs !== 0) this.armAttempt();
     this.count++;
     this.endpointId = member.config.id;
     if (stickiness !== null) stickiness.chosen(this.sticky, index, pool.keepsPreferred(this.pick));
@@ -242,7 +243,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     for (const extra of exchange.extras) extra.apply(head, added);
     if (route.requestEdits !== null) route.requestEdits.apply(head, added, requestFacts);
     if (route.rewrite !== null && !route.rewrite.apply(head, requestFacts)) return exchange.abandon(badPath);
-    if (route.retry.attemptMs !== 0) exchange.setDeadline(Deadline.Attempt, route.retry.attemptMs);
+    if (bodyLength !== 0) exchange.deadlines.clear(Deadline.Attempt); // the client's time is not the endpoint's
     if (route.mirror !== null && this.count === 1) {
       this.copy = route.mirror.begin(head, added, requestFacts, exchange.generation!);
     }
@@ -254,6 +255,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     if (replay !== null && replay.canReplay) {
       if (!replay.isEmpty && replay.replay(upstream) === Flow.Closed) return;
       if (replay.isReplaying) return client.pause();
+      if (replay.isWhole) this.armAttempt();
     } else if (copy === null && (bodyLength > 0 || route.bodyBytesMax === 0)) {
       client.forward(upstream); // but not a chunked body under a limit: it is decoded to be measured
     }
@@ -265,6 +267,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   send(bytes: Uint8Array, start: number, end: number, last: boolean): void {
     this.bodyBegun = true;
     if (this.replay !== null) this.replay.note(bytes, start, end, last);
+    if (last) this.armAttempt();
     const { upstream } = this;
     if (upstream === null) return;
     const { copy } = this;
@@ -275,6 +278,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   sendTrailers(head: Head): void {
     this.bodyBegun = true; // also if there was nothing before them
     if (this.replay !== null) this.replay.release(); // trailers are not kept
+    this.armAttempt();
     const { copy } = this;
     if (this.upstream !== null) this.upstream.sendTrailers(head);
     if (copy !== null) copy.trailers(head);
@@ -284,8 +288,10 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   onDrain(): void {
     const { replay, upstream } = this;
     if (replay !== null && upstream !== null) {
+      const wasReplaying = replay.isReplaying;
       if (replay.isReplaying && replay.replayInto(upstream) === Flow.Closed) return;
       if (replay.isReplaying) return;
+      if (wasReplaying && replay.isWhole) this.armAttempt();
       replay.onDrained();
     }
     const { client } = this.exchange;
@@ -416,6 +422,13 @@ export class Attempts implements UpstreamSink, AttemptHistory {
       this.freshOnly = retry === Retry.FreshConnection;
     }
     this.dispatch(null, false);
+  }
+
+  /** An attempt's time begins: for its connection, and anew for the answer when all of a request body is out. */
+  private armAttempt(): void {
+    const { exchange } = this;
+    const { attemptMs } = exchange.route!.retry;
+    if (attemptMs !== 0 && exchange.answeredMs === 0) exchange.setDeadline(Deadline.Attempt, attemptMs);
   }
 
   /** The endpoint had its time for this attempt. */

@@ -77,6 +77,11 @@ export class ReplayBuffer {
     return this.replaying;
   }
 
+  /** All of the body is here, and no replay is under way. */
+  get isWhole(): boolean {
+    return this.max > 0 && this.ended && !this.replaying;
+  }
+
   /** Bytes kept. */
   get size(): number {
     return this.length;
