@@ -110,9 +110,9 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     return this.requests > 1;
   }
 
-  /** True when an exchange has ended cleanly and another may follow. */
+  /** True when an exchange has ended cleanly, or never began, and another may follow. */
   get isReusable(): boolean {
-    return this.state === State.Done && this.keepable;
+    return this.state === State.Idle || (this.state === State.Done && this.keepable);
   }
 
   get isIdle(): boolean {

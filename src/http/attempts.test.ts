@@ -9,6 +9,7 @@ import { EC, PC } from "../stats/columns.ts";
 import { ListenerRig } from "./listener-rig.ts";
 import type { RigConnection } from "./pool-rig.ts";
 import { compileRetry } from "./retry.ts";
+import { Rewrite } from "./rewrite.ts";
 
 /** A listener whose route retries so, over three endpoints or as many as are wanted. */
 class Rig extends ListenerRig {
@@ -237,4 +238,21 @@ describe("circuit", () => {
     expect(rig.opened.filter(({ isOpen }) => isOpen).length).toBe(1);
     expect(rig.underWay).toEqual(idle);
   });
+});
+
+test("a request that a rewrite makes no path of leaves the connection it was to have to the next one", () => {
+  const rewrite = new Rewrite({ path: "^/x(.*)$", to: "/y/$1", host: null });
+  const rig = new ListenerRig({ endpoints: [{}], pool: {}, route: { rewrite } });
+  const bad = "GET /x../secret HTTP/1.1\r\nHost: h\r\n\r\n";
+  for (let k = 0; k < 3; k++) {
+    const client = rig.ask(bad);
+    if (k === 0) rig.pool.latest.open();
+    expect(client.sent()).toStartWith("HTTP/1.1 400");
+    expect([rig.pool.connections.length, rig.pool.latest.isOpen, rig.pool.latest.sent()]).toEqual([1, true, ""]);
+  }
+  const client = rig.ask("GET /xa HTTP/1.1\r\nHost: h\r\n\r\n");
+  expect(rig.pool.latest.sent()).toStartWith("GET /y/a HTTP/1.1\r\n");
+  rig.pool.latest.receive(answer(200));
+  expect(client.sent()).toStartWith("HTTP/1.1 200");
+  expect([rig.pool.connections.length, rig.underWay]).toEqual([1, idle]);
 });

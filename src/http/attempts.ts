@@ -445,12 +445,13 @@ export class Attempts implements UpstreamSink, AttemptHistory {
 
   /** Gives up what is under way, without blame. */
   abandon(f: Failure): void {
-    const { upstream } = this;
+    const { exchange, upstream } = this;
     this.leaveQueue();
     if (upstream !== null) {
       this.upstream = null;
       this.countBytes(upstream);
-      upstream.reset(f);
+      if (upstream.isIdle) exchange.listener.connector.give(upstream, this.pool!.pool.config.keepAlive);
+      else upstream.reset(f);
     }
     this.release(f);
   }
