@@ -37,6 +37,8 @@ const listenerMetrics: readonly Metric<ListenerCounter>[] = [
   { name: "connections_refused_total", type: "counter", help: "Connections turned away by access.", of: "refused" },
   { name: "denied_total", type: "counter", help: "Requests that a route does not admit.", of: "denied" },
   { name: "limited_total", type: "counter", help: "Requests over a limit of their route.", of: "limited" },
+  { name: "hook_errors_total", type: "counter", help: "Hooks that threw.", of: "hookErrors" },
+  { name: "hook_timeouts_total", type: "counter", help: "Hooks that were late.", of: "hookTimeouts" },
 ];
 
 const endpointMetrics: readonly Metric<EndpointCounter>[] = [

@@ -26,6 +26,7 @@ export const FailureCause = {
   Circuit: 16, // a circuit limit of the pool
   Denied: 17, // the route does not admit this client or request
   Limited: 18, // a limit of the route on requests
+  Hook: 19, // a hook of the configuration threw or was late
 } as const;
 export type FailureCause = (typeof FailureCause)[keyof typeof FailureCause];
 
@@ -92,6 +93,7 @@ function decide(side: Side, phase: Phase, cause: FailureCause, reused: boolean):
   if (side === Side.Proxy) {
     if (cause === FailureCause.Denied) return { status: 403, blamesEndpoint: false, retry: "never" };
     if (cause === FailureCause.Limited) return { status: 429, blamesEndpoint: false, retry: "never" };
+    if (cause === FailureCause.Hook) return { status: 500, blamesEndpoint: false, retry: "never" };
     const status =
       cause === FailureCause.Internal ? 500 : cause === FailureCause.Timeout && phase !== Phase.Queue ? 504 : 503;
     return { status, blamesEndpoint: false, retry: "never" };
@@ -161,6 +163,7 @@ const causeWords: readonly string[] = [
   "circuit",
   "denied",
   "limited",
+  "hook",
 ];
 
 /** The cause as a word for logs and metrics. */

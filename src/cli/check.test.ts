@@ -44,7 +44,7 @@ function world(files: Readonly<Record<string, string>>, fetchConfig?: CheckWorld
         if (text === undefined) throw new Error(`cannot read ${path}: no such file`);
         return new TextEncoder().encode(text);
       },
-      importDefault: () => Promise.resolve({ value: { listeners: {}, pools: {} } }),
+      importDefault: () => Promise.resolve({ value: { listeners: {}, pools: {} }, hooks: null }),
     },
     exists: (path) => path in files,
     fetchConfig: fetchConfig ?? (() => Promise.reject(new Error("nothing listens on http://127.0.0.1:9900"))),

@@ -102,7 +102,7 @@ async function runDemo(port: number, admin: number, io: Io): Promise<number> {
     io.out(`back end ${backend.name} is back, pid ${next.process.pid}\n`);
   }
   const text = configuration(port, admin, backends);
-  const load = (): Promise<LoadedFile> => Promise.resolve({ text, ...loadText(text, "demo.yaml") });
+  const load = (): Promise<LoadedFile> => Promise.resolve({ text, hooks: null, ...loadText(text, "demo.yaml") });
   const code = await serve({ load, onReady: () => io.out(instructions(port, admin, backends)) }, io);
   ending = true;
   for (const backend of backends) backend.process.kill("SIGKILL");

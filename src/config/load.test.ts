@@ -14,7 +14,7 @@ function files(content: Uint8Array | string | Error, module?: ModuleResult): Con
       if (content instanceof Error) throw content;
       return typeof content === "string" ? new TextEncoder().encode(content) : content;
     },
-    importDefault: () => Promise.resolve(module ?? { value: undefined }),
+    importDefault: () => Promise.resolve(module ?? { value: undefined, hooks: null }),
   };
 }
 
@@ -38,12 +38,15 @@ describe("front ends", () => {
       ["x.mjs", ""],
       ["config", 'import { x } from "./y";\nexport default {}'],
     ] as const) {
-      expect((await loadFile(name, files(text, { value }))).config?.pools[0]?.name).toBe("app");
+      expect((await loadFile(name, files(text, { value, hooks: null }))).config?.pools[0]?.name).toBe("app");
     }
   });
 
   test("mistakes in a module's value name the path", async () => {
-    const { diagnostics } = await loadFile("c.ts", files("", { value: { pools: { app: { endpoints: ["a"] } } } }));
+    const { diagnostics } = await loadFile(
+      "c.ts",
+      files("", { value: { pools: { app: { endpoints: ["a"] } } }, hooks: null }),
+    );
     expect(diagnostics[0]).toMatchObject({ at: { file: "c.ts", line: 0 }, path: "pools.app.endpoints[0]" });
   });
 

@@ -4,6 +4,7 @@
 import { configBytesMax } from "../base/limits.ts";
 import type { Config } from "../model/config.ts";
 import { hasErrors, type Diagnostic } from "../model/diagnostic.ts";
+import type { HookModule } from "../model/plan.ts";
 import { parseWith, withoutEchoes } from "./explain.ts";
 import { keyPlaces } from "./json-schema.ts";
 import { lower } from "./lower.ts";
@@ -21,9 +22,12 @@ export interface Loaded {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** What a module came to: its default export, or why there is none and where (file null: unknown). */
+/**
+ * What a module came to: its default export, with its code if that has hooks; or why there is none and where (file
+ * null: unknown).
+ */
 export type ModuleResult =
-  | { readonly value: unknown }
+  | { readonly value: unknown; readonly hooks: HookModule | null }
   | {
       readonly fault: {
         readonly message: string;
@@ -47,6 +51,8 @@ export interface ConfigFiles {
 /** A loaded file, with its text for excerpts ("" if it could not be read). */
 export interface LoadedFile extends Loaded {
   readonly text: string;
+  /** null = there are no hooks. */
+  readonly hooks: HookModule | null;
 }
 
 const moduleName = /\.[cm]?[jt]s$/;
@@ -57,13 +63,13 @@ export async function loadFile(path: string, files: ConfigFiles): Promise<Loaded
   try {
     bytes = files.readBytes(path, configBytesMax);
   } catch (thrown) {
-    return { text: "", ...refuse(path, firstLine(thrown)) };
+    return { text: "", hooks: null, ...refuse(path, firstLine(thrown)) };
   }
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   if (!moduleName.test(path) && !looksLikeModule(text))
-    return { text, ...(isUtf8(bytes) ? loadText(text, path) : refuseBytes(text, path)) };
+    return { text, hooks: null, ...(isUtf8(bytes) ? loadText(text, path) : refuseBytes(text, path)) };
   const module = await files.importDefault(path);
-  if ("value" in module) return { text, ...loadValue(module.value, path) };
+  if ("value" in module) return { text, hooks: module.hooks, ...loadValue(module.value, path) };
   const { message, file, line, column } = module.fault;
   const at = { file: file ?? path, line, column };
   const diagnostic: Diagnostic = {
@@ -73,7 +79,7 @@ export async function loadFile(path: string, files: ConfigFiles): Promise<Loaded
     message: `the module failed: ${message}`,
     hint: "",
   };
-  return { text: file === null || file === path ? text : "", config: null, diagnostics: [diagnostic] };
+  return { text: file === null || file === path ? text : "", hooks: null, config: null, diagnostics: [diagnostic] };
 }
 
 /** A file without a telling name: a module says so at the beginning of a line. */

@@ -31,6 +31,7 @@ import { mapHint, offHint, textHint } from "./hints.ts";
 import { access, basicAuth, compress, concurrencies, cors, forwardAuth, minRate, rateLimits } from "./schema-guard.ts";
 import { match } from "./schema-match.ts";
 import { flag, key, map, off, oneOrMore, orOff, required } from "./schema-parts.ts";
+import type { RequestHook, ResponseHook } from "./ts/hook-types.ts";
 import { formatPercent, formatSize } from "./units.ts";
 
 const routeTimeouts = map("a map of timeouts", {
@@ -226,12 +227,9 @@ const mirror = expecting(
   offHint,
 );
 
-/** Any function; define.ts says more to the compiler. */
-type AnyFunction = (...args: never[]) => unknown;
-
 const hooks = map("a map with request or response", {
-  request: key(functionField<AnyFunction>(), "TypeScript only: called with each request before anything is sent."),
-  response: key(functionField<AnyFunction>(), "TypeScript only: called with each response head."),
+  request: key(functionField<RequestHook>(), "TypeScript only: called with each request before anything is sent."),
+  response: key(functionField<ResponseHook>(), "TypeScript only: called with each response head."),
   timeout: key(duration(), "For the promise of an asynchronous hook.", formatMs(defaultHooks.timeoutMs)),
   onError: key(
     word(["fail", "bypass"]),

@@ -4,6 +4,13 @@
 
 import type { Config } from "./config.ts";
 
+/** The code of hooks: the configuration's module with everything that it imports, as one text. */
+export interface HookModule {
+  readonly code: string;
+  /** Different for different code. */
+  readonly version: string;
+}
+
 export interface Plan {
   /** Generation number, from 1, growing by 1 with each accepted change. */
   readonly generation: number;
@@ -22,6 +29,8 @@ export interface Plan {
   readonly tables: Readonly<Record<string, number>>;
   /** Keys of sticky cookies in hexadecimal, the newest first; none if nothing needs them. Secret. */
   readonly cookieKeys: readonly string[];
+  /** null = no route has hooks. */
+  readonly hooks: HookModule | null;
   /** Row -> IP literal of an endpoint given by host name; null while it does not resolve. IP endpoints are absent. */
   readonly resolved: Readonly<Record<number, string | null>>;
 }

@@ -39,7 +39,8 @@ function plan(ids: readonly string[], judge: PoolConfig["outlier"] = outlier): P
   const { config } = loadText(`pools: { app: { endpoints: [${list}] } }\n`, "t");
   const pools = config!.pools.map((pool) => ({ ...pool, outlier: judge }));
   const rows = Object.fromEntries(ids.map((id, row) => [id, row]));
-  const tables = { listenerRows: {}, endpointRows: { app: rows }, poolRows: { app: 1 }, tables: {}, cookieKeys: [] };
+  const places = { listenerRows: {}, endpointRows: { app: rows }, poolRows: { app: 1 } };
+  const tables = { ...places, tables: {}, cookieKeys: [], hooks: null };
   return { generation: 1, workers: 2, config: { ...config!, pools } satisfies Config, ...tables, resolved: {} };
 }
 

@@ -31,6 +31,7 @@ function plan(generation: number, ids: string): Plan {
     poolRows: { app: 0 },
     tables: {},
     cookieKeys: [],
+    hooks: null,
     resolved: {},
   };
 }

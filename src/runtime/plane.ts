@@ -1,6 +1,7 @@
 // The data plane as the worker's shell sees it: something that takes compiled generations and listening sockets.
 // Generic in the generation, so that the shell can be tested without HTTP.
 
+import type { HookFunctions } from "../config/ts/hooks.ts";
 import type { WorkerContext } from "../http/data-plane.ts";
 import type { Plan } from "../model/plan.ts";
 
@@ -24,7 +25,10 @@ export interface Plane<G> {
 }
 
 export interface PlaneMaker<G> {
-  /** Compiles a plan, touching nothing live. Throws an Error for the operator when it is not possible. */
-  compile(plan: Plan, previous: G | null, context: WorkerContext): G;
+  /**
+   * Compiles a plan, touching nothing live. hooks: of the plan's module. Throws an Error for the operator when it is
+   * not possible.
+   */
+  compile(plan: Plan, previous: G | null, context: WorkerContext, hooks: readonly HookFunctions[]): G;
   create(context: WorkerContext): Plane<G>;
 }

@@ -9,7 +9,7 @@ import { Monitor } from "../health/monitor.ts";
 import type { AdminConfig, Config, EndpointConfig, PoolConfig } from "../model/config.ts";
 import { diffConfigs, formatChange } from "../config/diff.ts";
 import { hasErrors, type Diagnostic } from "../model/diagnostic.ts";
-import type { Plan } from "../model/plan.ts";
+import type { HookModule, Plan } from "../model/plan.ts";
 import { bumpEpoch, type Columns } from "../stats/columns.ts";
 import { adminOf } from "../stats/words.ts";
 import { settleDeadWorker } from "./counters.ts";
@@ -35,6 +35,8 @@ export interface Loaded {
   /** null when there are errors. */
   readonly config: Config | null;
   readonly diagnostics: readonly Diagnostic[];
+  /** Code of the configuration's functions, if it has any. */
+  readonly hooks?: HookModule | null;
 }
 
 /** The admin API, listening. */
@@ -219,7 +221,7 @@ export class Supervisor {
     this.report(diagnostics);
     let candidate: Candidate;
     try {
-      candidate = await this.prepare(config);
+      candidate = await this.prepare(config, loaded.hooks ?? null);
     } catch (error) {
       this.state = "stopped";
       return { ok: false, fault: "runtime", reason: reasonOf(error), diagnostics };
@@ -338,6 +340,7 @@ export class Supervisor {
     let diagnostics: readonly Diagnostic[] = [];
     let reason: string;
     const before = this.membership.written;
+    const hooksBefore = this.current?.hooks?.version;
     let dropped: readonly string[] = [];
     try {
       if (this.state !== "running") reason = `not possible while ${this.state}`;
@@ -347,7 +350,7 @@ export class Supervisor {
         this.report(diagnostics);
         if (loaded.config === null || hasErrors(diagnostics)) reason = "the configuration has errors";
         else {
-          reason = await this.change(loaded.config);
+          reason = await this.change(loaded.config, loaded.hooks ?? null);
           if (reason === "") dropped = this.membership.edits.reconcile(loaded.config);
         }
       }
@@ -358,7 +361,9 @@ export class Supervisor {
     const ok = reason === "";
     const after = this.membership.written;
     const differences = ok && before !== null && after !== null ? diffConfigs(before, after).map(formatChange) : [];
-    const changes = [...differences, ...dropped];
+    const hooksNow = this.current?.hooks?.version;
+    const code = ok && hooksNow !== undefined && hooksNow !== hooksBefore ? ["the code of hooks is another"] : [];
+    const changes = [...differences, ...code, ...dropped];
     this.reloads[ok ? "ok" : "refused"]++;
     for (const change of changes) this.options.env.log.write(LogLevel.Info, "configuration changed", { change });
     if (ok) this.journal.record(LogLevel.Info, "configuration in force", { generation, changes: changes.length });
@@ -380,7 +385,7 @@ export class Supervisor {
         this.membership.commit(written, members); // an endpoint may be the same and come from elsewhere
         return "";
       }
-      const reason = await this.change(written).catch(reasonOf);
+      const reason = await this.change(written, this.current.hooks).catch(reasonOf);
       const { generation } = this.current;
       if (reason !== "") this.journal.record(LogLevel.Error, "endpoints cannot be changed", { generation, reason });
       else
@@ -393,9 +398,9 @@ export class Supervisor {
   }
 
   /** "" or why the configuration cannot be put in force. */
-  private async change(config: Config): Promise<string> {
+  private async change(config: Config, hooks: HookModule | null): Promise<string> {
     if (config.user !== this.current?.config.user) return "user cannot be changed by a reload; restart instead";
-    const candidate = await this.prepare(config);
+    const candidate = await this.prepare(config, hooks);
     let release: (() => void) | null = null;
     const trouble = await this.workforce.deploy(this.deploymentOf(candidate), candidate.workers, () => {
       if (this.state !== "running") return false; // told to stop meanwhile
@@ -416,9 +421,9 @@ export class Supervisor {
    * Makes everything a configuration needs, without changing anything that is in force. Throws an Error for the
    * operator.
    */
-  private async prepare(written: Config): Promise<Candidate> {
+  private async prepare(written: Config, hooks: HookModule | null): Promise<Candidate> {
     try {
-      return await this.prepareFor(written, await this.findMembers(written));
+      return await this.prepareFor(written, await this.findMembers(written), hooks);
     } catch (error) {
       this.forgetNames();
       throw error;
@@ -435,7 +440,7 @@ export class Supervisor {
     return members;
   }
 
-  private prepareFor(written: Config, members: Members): Candidate {
+  private prepareFor(written: Config, members: Members, hooks: HookModule | null): Candidate {
     const { config } = members;
     const workers = written.workers === 0 ? this.options.cpuCount : written.workers;
     this.retire();
@@ -464,6 +469,7 @@ export class Supervisor {
         poolRows: Object.fromEntries(poolRows.rows),
         tables: tables.tables.offsets,
         cookieKeys: tables.cookieKeys,
+        hooks,
         resolved: resolvedOf(config, endpointRows.rows, (wish) => this.resolver.addressOf(wish)),
       };
       return { written, members, plan, workers, endpointRows, listenerRows, poolRows, tables, sockets, log, admin };

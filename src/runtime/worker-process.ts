@@ -3,6 +3,7 @@
 import { tcpKeepAliveMs } from "../base/limits.ts";
 import { LogLevel, type LineSink } from "../base/ports.ts";
 import { columnsSizeMax, openColumns, WC } from "../stats/columns.ts";
+import { importBundle } from "../sys/bundle.ts";
 import { createEnv } from "../sys/env.ts";
 import { tryReceiveFd } from "../sys/fd-passing.ts";
 import { closeFd } from "../sys/listen-socket.ts";
@@ -169,6 +170,7 @@ export function runWorker<G>(maker: PlaneMaker<G>): void {
         exit(1); // traffic must not be carried with more rights than the operator wants
       }
     },
+    evaluateModule: importBundle,
     rssBytes,
     pid,
     exit(code) {

@@ -54,6 +54,8 @@ let sent: FromWorker[] = [];
 let did: string[] = [];
 let channel: number[] = [];
 let fault = "";
+/** What loading a module comes to. */
+let evaluate: (code: string) => Promise<unknown> = () => Promise.reject(new Error("no module is expected"));
 
 beforeEach(() => {
   world = new FakeWorld();
@@ -74,6 +76,7 @@ beforeEach(() => {
       if (user === "nobody2") throw new Error('user "nobody2" is not in /etc/passwd');
     },
     becomeUser: (user) => did.push(`become ${user}`),
+    evaluateModule: (code) => evaluate(code),
     rssBytes: () => 5_000_000,
     pid: () => 4711,
     exit: (code) => did.push(`exit ${code}`),
@@ -101,7 +104,7 @@ function plan(generation: number, more: Partial<Config> = {}): Plan {
     "listeners: { web: { bind: 127.0.0.1:80, forward: p } }\npools: { p: { endpoints: [127.0.0.1:81] } }\n",
     "t",
   );
-  const rows = { listenerRows: {}, endpointRows: {}, poolRows: {}, tables: {}, cookieKeys: [] };
+  const rows = { listenerRows: {}, endpointRows: {}, poolRows: {}, tables: {}, cookieKeys: [], hooks: null };
   return { generation, workers: 1, config: { ...config!, ...more }, ...rows, resolved: {} };
 }
 

@@ -2,9 +2,12 @@
 // worker's gauges fresh, and leaves when told to or when the supervisor is gone. It knows no protocol.
 
 import { LogLevel, type Log } from "../base/ports.ts";
+import { reasonOf } from "../base/reason.ts";
 import type { WorkerContext } from "../http/data-plane.ts";
 import type { Plan } from "../model/plan.ts";
 import { WC } from "../stats/columns.ts";
+import type { HookFunctions } from "../config/ts/hooks.ts";
+import { type EvaluateModule, HookLoader } from "./hook-loader.ts";
 import { logLevelOf } from "./level-log.ts";
 import type { FromWorker, Grant, Return, ToWorker } from "./messages.ts";
 import type { Plane, PlaneMaker } from "./plane.ts";
@@ -22,6 +25,7 @@ export interface WorkerHost {
   checkUser(user: string): void;
   /** Gives up all privileges for good. Throws an Error. */
   becomeUser(user: string): void;
+  readonly evaluateModule: EvaluateModule;
   rssBytes(): number;
   pid(): number;
   /** Ends the process after writing out what the access log holds. */
@@ -37,6 +41,8 @@ interface Pending<G> {
   readonly returns: readonly Return[];
   readonly logFd: number | null;
 }
+
+type Prepare = Extract<ToWorker, { kind: "prepare" }>;
 
 interface LateSocket extends Grant {
   readonly fd: number;
@@ -54,6 +60,9 @@ export class WorkerShell<G> {
   private current: G | null = null;
   private plan: Plan | null = null;
   private pending: Pending<G> | null = null;
+  /** Descriptors of a plan whose hooks are being loaded. */
+  private loadingFds: readonly number[] = [];
+  private readonly hooks: HookLoader;
   private late: readonly LateSocket[] = [];
   private userChanged = false;
   private drainDeadlineMs = 0;
@@ -66,7 +75,9 @@ export class WorkerShell<G> {
     this.context = context;
     this.host = host;
     this.maker = maker;
-    this.log = context.env.log;
+    const { clock, timers, log } = context.env;
+    this.log = log;
+    this.hooks = new HookLoader(host.evaluateModule, clock, timers);
     this.plane = maker.create(context);
     this.counters = context.columns.worker(context.worker);
     this.counters[WC.pid] = host.pid();
@@ -121,24 +132,42 @@ export class WorkerShell<G> {
     if (this.leaving) this.leaveIfDone(nowMs);
   }
 
-  private prepare(message: Extract<ToWorker, { kind: "prepare" }>): void {
-    const { plan, grants, releases, returns } = message;
+  private prepare(message: Prepare): void {
+    const { plan, grants } = message;
     this.dropPending();
     const wanted = grants.length + (message.logFd ? 1 : 0);
     const fds = this.host.takeDescriptors(wanted);
+    const missing = fds.length === wanted ? "" : `${fds.length} of ${wanted} descriptors arrived`;
+    const hooks = this.hooks.known(plan.hooks);
+    if (missing !== "") this.refuse(plan, fds, missing);
+    else if (hooks !== null) this.build(message, fds, hooks);
+    else {
+      this.loadingFds = fds;
+      this.hooks.load(plan.hooks!, (loaded) => {
+        this.loadingFds = [];
+        if ("trouble" in loaded) this.refuse(plan, fds, loaded.trouble);
+        else this.build(message, fds, loaded.functions);
+      });
+    }
+  }
+
+  private build(message: Prepare, fds: number[], hooks: readonly HookFunctions[]): void {
+    const { plan, grants, releases, returns } = message;
     try {
-      if (fds.length !== wanted) throw new Error(`${fds.length} of ${wanted} descriptors arrived`);
       if (plan.config.user !== null && !this.userChanged) this.host.checkUser(plan.config.user);
-      const generation = this.maker.compile(plan, this.current, this.context);
+      const generation = this.maker.compile(plan, this.current, this.context, hooks);
       const logFd = message.logFd ? fds.pop()! : null;
       this.pending = { generation, plan, grants, fds, releases, returns, logFd };
     } catch (error) {
-      for (const fd of fds) this.host.closeDescriptor(fd);
-      const reason = error instanceof Error ? error.message : String(error);
-      this.host.send({ kind: "refused", generation: plan.generation, reason });
+      this.refuse(plan, fds, reasonOf(error));
       return;
     }
     this.host.send({ kind: "prepared", generation: plan.generation });
+  }
+
+  private refuse(plan: Plan, fds: readonly number[], reason: string): void {
+    for (const fd of fds) this.host.closeDescriptor(fd);
+    this.host.send({ kind: "refused", generation: plan.generation, reason });
   }
 
   private commit(generation: number): void {
@@ -146,6 +175,7 @@ export class WorkerShell<G> {
     if (pending === null || pending.plan.generation !== generation) return;
     this.pending = null;
     const { plan } = pending;
+    this.hooks.commit(plan.hooks);
     this.host.setLogLevel(logLevelOf(plan.config.logLevel));
     this.switchLog(plan, pending.logFd);
     for (const listener of pending.releases) this.plane.release(listener);
@@ -195,6 +225,9 @@ export class WorkerShell<G> {
   }
 
   private dropPending(): void {
+    this.hooks.forget();
+    for (const fd of this.loadingFds) this.host.closeDescriptor(fd);
+    this.loadingFds = [];
     if (this.pending === null) return;
     for (const fd of this.pending.fds) this.host.closeDescriptor(fd);
     if (this.pending.logFd !== null) this.host.closeDescriptor(this.pending.logFd);

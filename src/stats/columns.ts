@@ -65,6 +65,8 @@ export const listenerCounters = [
   "refused", // connections turned away by the access list or limits.connectionsPerClient
   "denied", // requests a route does not admit: access, passwords
   "limited", // requests over a limit of their route
+  "hookErrors", // hooks that threw, rejected, or returned what is no answer
+  "hookTimeouts", // hooks whose promise was not settled in time
 ] as const;
 export type ListenerCounter = (typeof listenerCounters)[number];
 

@@ -218,6 +218,7 @@ export class Layout {
       poolRows: { main: 0, other: 1 },
       tables: {},
       cookieKeys: [],
+      hooks: null,
       resolved: this.resolved(),
     };
   }

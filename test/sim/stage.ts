@@ -105,7 +105,14 @@ export class Stage {
     const ids = actors.map((_, i) => `10.0.0.${i + 1}`);
     const endpointRows = { pool: Object.fromEntries(ids.map((id, row) => [id, row])) };
     const config = configOf(ids, limits);
-    const rows = { listenerRows: { web: 0 }, endpointRows, poolRows: { pool: 0 }, tables: {}, cookieKeys: [] };
+    const rows = {
+      listenerRows: { web: 0 },
+      endpointRows,
+      poolRows: { pool: 0 },
+      tables: {},
+      cookieKeys: [],
+      hooks: null,
+    };
     const plan = { generation: 1, config, workers: 1, ...rows, resolved: {} };
     plane.apply(compile(plan, null, this.context));
     plane.adopt("web", this.kernel.bind(PORT), PORT);

@@ -3,12 +3,24 @@
 // checks as YAML.
 
 import type { ConfigInput } from "../schema.ts";
+import type { RequestHook, ResponseHook } from "./hook-types.ts";
+
+export type {
+  HookFields,
+  HookRequest,
+  HookResponse,
+  HookResponseView,
+  HookVerdict,
+  RequestHook,
+  ResponseHook,
+} from "./hook-types.ts";
 
 type ListenerInput = NonNullable<ConfigInput["listeners"]>[string];
 type RouteInput = NonNullable<ListenerInput["routes"]>[number];
 type PoolInput = NonNullable<ConfigInput["pools"]>[string];
 type TestInput = NonNullable<ConfigInput["tests"]>[number];
 type MirrorInput = Extract<RouteInput["mirror"], { pool: string }>;
+type HooksInput = NonNullable<RouteInput["hooks"]>;
 type ForwardAuthInput = Extract<RouteInput["forwardAuth"], { pool: string }>;
 
 /** One pool, or several with weights, out of P. */
@@ -23,12 +35,19 @@ type Action<P extends string> =
 /** A route to pools out of P. */
 export type Route<P extends string = string> = Omit<
   RouteInput,
-  "forward" | "redirect" | "respond" | "mirror" | "forwardAuth"
+  "forward" | "redirect" | "respond" | "mirror" | "forwardAuth" | "hooks"
 > &
   Action<P> & {
     mirror?: "off" | P | (Omit<MirrorInput, "pool"> & { pool: P });
     forwardAuth?: "off" | (Omit<ForwardAuthInput, "pool"> & { pool: P });
+    hooks?: Hooks<P>;
   };
+
+/** Functions of a route, with what becomes of requests when they fail. */
+export type Hooks<P extends string = string> = Omit<HooksInput, "request" | "response"> & {
+  request?: RequestHook<P>;
+  response?: ResponseHook<P>;
+};
 
 /** A listener with either forward or routes, to pools out of P. */
 export type Listener<P extends string = string> = Omit<ListenerInput, "forward" | "routes"> &

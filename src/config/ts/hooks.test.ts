@@ -6,9 +6,9 @@ import { loadText, loadValue } from "../load.ts";
 import { hookFunctions } from "./hooks.ts";
 
 const pools = { app: { endpoints: ["a:1"] } };
-const request = (): number => 1;
-const response = (): number => 2;
-const other = (): number => 3;
+const request = (): void => {};
+const response = (): void => {};
+const other = async (): Promise<void> => {};
 
 function withHooks(hooks: unknown, more: unknown = other): unknown {
   return {
@@ -42,8 +42,8 @@ test("functions are found by the numbers that the config has", () => {
     { slot: 1, request: false, response: true, timeoutMs: 1000, onError: "bypass" },
   ]);
   expect(hookFunctions(value)).toEqual([
-    { request, response },
-    { request: null, response: other },
+    { listener: "web", route: 1, request, response },
+    { listener: "more", route: 0, request: null, response: other },
   ]);
   // What has left the module's thread comes to the same.
   expect(loadValue(withHooks({ request: FUNCTION_MARK, response: FUNCTION_MARK }, FUNCTION_MARK), "x").config).toEqual(

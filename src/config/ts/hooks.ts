@@ -2,14 +2,16 @@
 // (fields-route.ts), and whoever loads the module again finds the functions by number.
 
 import { errorAtKey, type Path, type Problem } from "../problem.ts";
+import type { RequestHook, ResponseHook } from "./hook-types.ts";
 
 /** Hooks of one route, as the module has them; what is not a function is null. */
 export interface HookFunctions {
-  readonly request: HookFunction | null;
-  readonly response: HookFunction | null;
+  /** Where they stand: listener, and number of the route in it. */
+  readonly listener: string;
+  readonly route: number;
+  readonly request: RequestHook | null;
+  readonly response: ResponseHook | null;
 }
-
-export type HookFunction = (...args: never[]) => unknown;
 
 type Map = Readonly<Record<string, unknown>>;
 
@@ -18,25 +20,31 @@ function isMap(value: unknown): value is Map {
 }
 
 /** Every hooks map of the value with its path, in the order in which lower.ts numbers them. */
-function hooksIn(value: unknown): readonly { readonly path: Path; readonly hooks: unknown }[] {
+function hooksIn(value: unknown): readonly { listener: string; route: number; path: Path; hooks: unknown }[] {
   const listeners = isMap(value) && isMap(value["listeners"]) ? value["listeners"] : {};
-  return Object.entries(listeners).flatMap(([name, listener]) => {
-    const routes = isMap(listener) && Array.isArray(listener["routes"]) ? (listener["routes"] as unknown[]) : [];
-    return routes.flatMap((route, i) => {
-      if (!isMap(route) || route["hooks"] === undefined) return [];
-      return [{ path: ["listeners", name, "routes", i, "hooks"], hooks: route["hooks"] }];
+  return Object.entries(listeners).flatMap(([listener, settings]) => {
+    const routes = isMap(settings) && Array.isArray(settings["routes"]) ? (settings["routes"] as unknown[]) : [];
+    return routes.flatMap((settingsOfRoute, route) => {
+      if (!isMap(settingsOfRoute) || settingsOfRoute["hooks"] === undefined) return [];
+      const path = ["listeners", listener, "routes", route, "hooks"];
+      return [{ listener, route, path, hooks: settingsOfRoute["hooks"] }];
     });
   });
 }
 
 /** What a module exports, from the number of a hook set (HooksConfig.slot) to its functions. */
 export function hookFunctions(value: unknown): readonly HookFunctions[] {
-  return hooksIn(value).map(({ hooks }) => {
-    const functionAt = (key: string): HookFunction | null => {
+  return hooksIn(value).map(({ listener, route, hooks }) => {
+    const functionAt = (key: string): unknown => {
       const found = isMap(hooks) ? hooks[key] : null;
-      return typeof found === "function" ? (found as HookFunction) : null;
+      return typeof found === "function" ? found : null;
     };
-    return { request: functionAt("request"), response: functionAt("response") };
+    return {
+      listener,
+      route,
+      request: functionAt("request") as RequestHook | null,
+      response: functionAt("response") as ResponseHook | null,
+    };
   });
 }
 
