@@ -15,9 +15,10 @@ import { ForwardAuthCheck } from "../http/auth-check.ts";
 import { ForwardAuth } from "../http/forward-auth.ts";
 import { Mirror, type MirrorLoad } from "../http/mirror.ts";
 import type { SubRequestParts } from "../http/sub-request.ts";
-import type { Rng } from "../base/ports.ts";
+import type { Compressors, Rng } from "../base/ports.ts";
 import type { ClientTimeouts } from "../codec/h1-client.ts";
 import { BasicAuth } from "../http/basic-auth.ts";
+import { Compress } from "../http/compress.ts";
 import { Cors } from "../http/cors.ts";
 import { compileEdits } from "../http/header-edits.ts";
 import type { Passwords } from "../http/password-desk.ts";
@@ -42,6 +43,7 @@ export interface RouteParts {
   readonly limits: LimitBook;
   readonly sticky: StickyParts;
   readonly passwords: Passwords;
+  readonly compressors: Compressors;
   readonly rng: Rng;
   /** For requests of our own: the worker's connections and bounds, and its counters of a pool. */
   readonly own: () => SubRequestParts & { readonly load: MirrorLoad };
@@ -90,8 +92,14 @@ function compileRoute(listener: ListenerConfig, config: RouteConfig, parts: Rout
     requestEdits: config.requestHeaders === null ? null : compileEdits(config.requestHeaders, "request"),
     responseEdits,
     cors,
+    compress: config.compress === null ? null : new Compress(config.compress, parts.compressors),
     captures: config.match.regexes.map(captureRegex),
-    decorates: responseEdits !== null || cors !== null || setsCookies || config.rateLimits.length > 0,
+    decorates:
+      responseEdits !== null ||
+      cors !== null ||
+      setsCookies ||
+      config.rateLimits.length > 0 ||
+      config.compress !== null,
   };
 }
 

@@ -38,7 +38,16 @@ export function compile(plan: Plan, previous: Generation | null, context: Worker
     return { clock, timers, connector, load };
   };
   const countersOf = (pool: string): Float64Array => columns.pool(worker, plan.poolRows[pool]!);
-  const parts = { pools, limits, sticky, passwords: context.passwords, rng, own, countersOf };
+  const parts = {
+    pools,
+    limits,
+    sticky,
+    passwords: context.passwords,
+    compressors: context.compressors,
+    rng,
+    own,
+    countersOf,
+  };
   const listeners = new Map<string, ListenerPlan>();
   for (const config of plan.config.listeners) {
     listeners.set(config.name, compileListener(config, plan, worker, parts));

@@ -11,6 +11,7 @@ import { ALL_FULL, NOBODY, OVER_LIMIT } from "../pool/pool.ts";
 import { StickyMark } from "../pool/stickiness/stickiness.ts";
 import { EC, LC } from "../stats/columns.ts";
 import type { Head, Method } from "../wire/head.ts";
+import type { BodyFilter } from "./body-filter.ts";
 import { Deadline } from "./deadlines.ts";
 import { discardAnswer } from "./discard.ts";
 import type { Exchange } from "./exchange.ts";
@@ -58,6 +59,8 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   private readonly exchange: Exchange;
   private replay: ReplayBuffer | null = null;
   private upstream: H1Client | null = null;
+  /** Changes the response's body on its way. */
+  private filter: BodyFilter | null = null;
   /** The request's copy for a mirror. */
   private copy: MirrorRun | null = null;
   private bytesInBefore = 0;
@@ -329,12 +332,14 @@ export class Attempts implements UpstreamSink, AttemptHistory {
       return;
     }
     const lines = decorates || viaLine !== null ? ResponseLines.forEndpoint(exchange, head, viaLine) : nothing;
+    const { compress } = exchange.route!;
+    if (compress !== null) this.filter = compress.begin(exchange.headAgain(), head, this.method, lines);
     const flow = client.sendHead(head, lines, last, more);
     if (last) {
       exchange.complete(flow);
       return;
     }
-    upstream.forward(client);
+    if (this.filter === null) upstream.forward(client);
     if (flow === Flow.Pause) upstream.pause();
   }
 
@@ -369,7 +374,10 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   }
 
   onData(bytes: Uint8Array, start: number, end: number, last: boolean): void {
-    const flow = this.exchange.client!.sendData(bytes, start, end, last);
+    const client = this.exchange.client!;
+    const { filter } = this;
+    const flow =
+      filter === null ? client.sendData(bytes, start, end, last) : filter.write(bytes, start, end, last, client);
     if (last) this.exchange.complete(flow);
     else if (flow === Flow.Pause) this.upstream!.pause();
   }
@@ -379,7 +387,9 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   }
 
   onTrailers(head: Head): void {
-    this.exchange.complete(this.exchange.client!.sendTrailers(head));
+    const client = this.exchange.client!;
+    const { filter } = this;
+    this.exchange.complete(filter === null ? client.sendTrailers(head) : filter.trailers(head, client));
   }
 
   /** The client has taken what was sent. */
@@ -482,6 +492,8 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   /** Forgets what belongs to the request. */
   forget(): void {
     if (this.replay !== null) this.replay.release();
+    if (this.filter !== null) this.filter.release();
+    this.filter = null;
     if (this.copy !== null) this.copy.end();
     this.copy = null;
     this.pool = null;

@@ -1,7 +1,7 @@
 // Everything one worker serves with: its listeners, its connections to endpoints, the generation in force. The
 // supervisor's messages end here as a handful of calls.
 
-import type { Env, LineSink, Sealer, Target } from "../base/ports.ts";
+import type { Compressors, Env, LineSink, Sealer, Target } from "../base/ports.ts";
 import type { ConnectionShare } from "../pool/connection-share.ts";
 import { Connector } from "../pool/connector.ts";
 import type { Columns } from "../stats/columns.ts";
@@ -25,6 +25,7 @@ export interface WorkerContext {
   readonly connectionsMax: number;
   /** A sealer under these keys (Plan.cookieKeys, at least one). */
   readonly newSealer: (keys: readonly string[]) => Sealer;
+  readonly compressors: Compressors;
   /** Where passwords are compared. */
   readonly passwords: Passwords;
 }

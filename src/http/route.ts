@@ -4,6 +4,7 @@
 import type { ClientTimeouts } from "../codec/h1-client.ts";
 import type { ArmStickiness } from "../pool/stickiness/client-cookie.ts";
 import type { Regex } from "../route/regex/regex.ts";
+import type { Compress } from "./compress.ts";
 import type { Cors } from "./cors.ts";
 import type { Guard } from "./guard.ts";
 import type { CompiledEdits } from "./header-edits.ts";
@@ -48,6 +49,7 @@ export interface Route extends ClientTimeouts, RouteAction {
   readonly requestEdits: CompiledEdits | null;
   readonly responseEdits: CompiledEdits | null;
   readonly cors: Cors | null;
+  readonly compress: Compress | null;
   /** What {1} to {9} are taken from: the expressions of match.regex, in order; empty = nothing. */
   readonly captures: readonly Regex[];
   /** True if responses may get lines of ours: edits, CORS, cookies, limits. */

@@ -157,6 +157,7 @@ export function plainRoute(pool: PoolRuntime): Route {
     requestEdits: null,
     responseEdits: null,
     cors: null,
+    compress: null,
     captures: [],
     decorates: false,
   };

@@ -32,6 +32,7 @@ import { LevelLog } from "./level-log.ts";
 import { BOOT_VARIABLE, type ToWorker, type WorkerBoot } from "./messages.ts";
 import type { PlaneMaker } from "./plane.ts";
 import { WorkerShell, type WorkerHost } from "./worker.ts";
+import { CompressorSupply } from "../sys/compressors.ts";
 
 /** How long the exit waits for the access log to be written. */
 const flushMs = 1000;
@@ -181,7 +182,16 @@ export function runWorker<G>(maker: PlaneMaker<G>): void {
   const passwords = new PasswordDesk(passwordChecker, randomBytes(16));
   const connectionsMax = fileLimit === null ? 0 : Math.floor(fileLimit.soft * connectionShare);
   shell = new WorkerShell(
-    { env, columns, worker: boot.worker, accessLog, connectionsMax, newSealer: sealerOf, passwords },
+    {
+      env,
+      columns,
+      worker: boot.worker,
+      accessLog,
+      connectionsMax,
+      newSealer: sealerOf,
+      compressors: new CompressorSupply(),
+      passwords,
+    },
     host,
     maker,
   );

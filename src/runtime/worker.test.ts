@@ -11,6 +11,7 @@ import type { FromWorker } from "./messages.ts";
 import type { Plane } from "./plane.ts";
 import { WorkerShell, type WorkerHost } from "./worker.ts";
 import { PasswordDesk } from "../http/password-desk.ts";
+import { CompressorSupply } from "../sys/compressors.ts";
 
 /** No password is right. */
 const passwords = new PasswordDesk({ check: () => Promise.resolve(false) }, new Uint8Array(16));
@@ -88,6 +89,7 @@ beforeEach(() => {
     accessLog: null,
     connectionsMax: 0,
     newSealer: sealerOf,
+    compressors: new CompressorSupply(),
     passwords,
   };
   shell = new WorkerShell(context, host, {

@@ -17,6 +17,7 @@ import { Kernel, type NetMood, type Welcome } from "./kernel.ts";
 import { SimSocket } from "./sim-socket.ts";
 import { Trace } from "./trace.ts";
 import { PasswordDesk } from "../../src/http/password-desk.ts";
+import { CompressorSupply } from "../../src/sys/compressors.ts";
 
 /** No password is right. */
 const passwords = new PasswordDesk({ check: () => Promise.resolve(false) }, new Uint8Array(16));
@@ -100,7 +101,16 @@ export class Stage {
       net: this.kernel.net(),
       log: { write() {} },
     };
-    this.context = { env, columns, worker: 0, accessLog: null, connectionsMax: 0, newSealer: sealerOf, passwords };
+    this.context = {
+      env,
+      columns,
+      worker: 0,
+      accessLog: null,
+      connectionsMax: 0,
+      newSealer: sealerOf,
+      compressors: new CompressorSupply(),
+      passwords,
+    };
     const plane = new DataPlane(this.context);
     const ids = actors.map((_, i) => `10.0.0.${i + 1}`);
     const endpointRows = { pool: Object.fromEntries(ids.map((id, row) => [id, row])) };

@@ -22,6 +22,7 @@ import type { Sabotage, SimSocket } from "./sim-socket.ts";
 import { Trace, type Violation } from "./trace.ts";
 import { type Weather, weatherOf } from "./weather.ts";
 import { PasswordDesk } from "../../src/http/password-desk.ts";
+import { CompressorSupply } from "../../src/sys/compressors.ts";
 
 /** No password is right. */
 const passwords = new PasswordDesk({ check: () => Promise.resolve(false) }, new Uint8Array(16));
@@ -134,7 +135,16 @@ export class World {
         this.logged(Buffer.from(bytes).toString("utf8", start, end)),
     };
     const { columns } = this;
-    const context: WorkerContext = { env, columns, worker, accessLog, connectionsMax, newSealer: sealerOf, passwords };
+    const context: WorkerContext = {
+      env,
+      columns,
+      worker,
+      accessLog,
+      connectionsMax,
+      newSealer: sealerOf,
+      compressors: new CompressorSupply(),
+      passwords,
+    };
     const plane = new DataPlane(context);
     return { plane, context, timers, clock, generation: null };
   }
