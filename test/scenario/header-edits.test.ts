@@ -47,8 +47,9 @@ listeners:
         respond: { status: 418, headers: { x-a: a, x-b: b, content-type: text/html }, body: "<p>" }
         responseHeaders: { remove: [x-a, date], set: { x-b: "{route}" }, add: { x-c: c } }
       - { match: { host: away }, redirect: /there, responseHeaders: { set: { cache-control: no-store } } }
+      - { match: { host: dead }, forward: dead, responseHeaders: { set: { x-b: b } } }
       - { forward: app }
-pools: { app: { endpoints: [ { id: one, address: "${origin.address}" } ] } }
+pools: { dead: { endpoints: ["127.0.0.1:1"] }, app: { endpoints: [ { id: one, address: "${origin.address}" } ] } }
 `);
   address = sluice.address("web");
 });
@@ -205,6 +206,11 @@ describe("responses", () => {
     expect([own.back("x-a"), own.back("x-b"), own.back("x-c"), own.back("date")]).toEqual([[], ["4"], ["c"], []]);
     expect([own.back("content-type"), own.response.text()]).toEqual([["text/html"], "<p>"]);
     expect((await ask("away")).back("cache-control")).toEqual(["no-store"]);
+  });
+
+  test("errors of the balancer's own are left alone", async () => {
+    const { response, back } = await ask("dead");
+    expect([response.status, back("x-b")]).toEqual([502, []]);
   });
 
   test("the answer that opens a WebSocket is edited, and the socket works", async () => {
