@@ -10,7 +10,7 @@ import type { Server } from "./test-kit.ts";
 
 useNet(createBunNet);
 // With a query each is a module of its own: the same one would not be run again for another network.
-const suites = ["./net.test.ts?bun-net", "./net-moves.test.ts?bun-net"];
+const suites = ["./net.test.ts?bun-net", "./net-moves.test.ts?bun-net", "./net-ends.test.ts?bun-net"];
 for (const suite of suites) await import(suite);
 
 const folder = mkdtempSync(`${tmpdir()}/sluice-bun-net-`);

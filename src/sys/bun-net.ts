@@ -11,7 +11,7 @@ import { connectByName, connectOnFd, listenOnFd } from "./bun-hidden.ts";
 import type { RawHandlers, RawListener, RawSocket } from "./bun-hidden.ts";
 import { closeFd, dupFd, libc, openSocket, unsentBytes } from "./libc.ts";
 import type { Libc } from "./libc.ts";
-import { causeOfCode, keepAlive, type NetOptions } from "./net-options.ts";
+import { causeOfCode, isBreak, keepAlive, type NetOptions } from "./net-options.ts";
 import { errorName } from "./platform.ts";
 import { encodeAddress, encoded, encodeUnixAddress, sockaddr, SOCK_STREAM } from "./sockaddr.ts";
 import { splicer } from "./splice.ts";
@@ -50,6 +50,10 @@ class BunConnection implements Connection {
   finished: boolean;
   /** Ended before accept() had returned the events to tell. */
   unheard: boolean;
+  /**
+   * The error that a call of ours was told. The kernel tells it once: Bun sees a connection that ends in good order.
+   */
+  brokenBy: Cause;
   private address: string | null;
   /** -1: asked of the socket when first wanted, as the address. */
   private port: number;
@@ -64,6 +68,7 @@ class BunConnection implements Connection {
     this.unwanted = 0;
     this.finished = false;
     this.unheard = false;
+    this.brokenBy = Cause.None;
     this.address = address;
     this.port = port;
   }
@@ -84,7 +89,9 @@ class BunConnection implements Connection {
   write(bytes: Uint8Array, start: number, end: number): number {
     if (this.state !== State.Open || this.finished) return this.state === State.Connecting ? 0 : -1;
     if (end <= start) return 0;
-    return this.socket!.write(bytes, start, end - start);
+    const accepted = this.socket!.write(bytes, start, end - start);
+    if (accepted < 0) this.brokenBy = Cause.Reset;
+    return accepted;
   }
 
   moveTo(target: Connection, max: number): Moved {
@@ -94,13 +101,19 @@ class BunConnection implements Connection {
     }
     const from = this.state === State.Open && !this.paused ? this.socket!.fd : -1;
     const to = target.socket!.fd;
-    return from < 0 || to < 0 || max <= 0 ? NOTHING_MOVED : mover.move(from, to, max);
+    if (from < 0 || to < 0 || max <= 0) return NOTHING_MOVED;
+    const moved = mover.move(from, to, max);
+    if (isBreak(mover.fromErrno)) this.brokenBy = causeOfCode(errorName(mover.fromErrno));
+    if (isBreak(mover.toErrno)) target.brokenBy = causeOfCode(errorName(mover.toErrno));
+    return moved;
   }
 
   read(into: Uint8Array, max: number): number {
     const fd = this.state === State.Open && !this.paused ? this.socket!.fd : -1;
     if (fd < 0 || libc === null || max <= 0) return 0;
-    return Math.max(0, libc.recv(fd, into, Math.min(max, into.length), MSG_DONTWAIT));
+    const count = libc.recv(fd, into, Math.min(max, into.length), MSG_DONTWAIT);
+    if (count < 0 && isBreak(libc.errno())) this.brokenBy = causeOfCode(errorName(libc.errno()));
+    return Math.max(0, count);
   }
 
   unsent(): number {
@@ -154,6 +167,13 @@ class BunConnection implements Connection {
     this.ended(Cause.Reset);
     socket?.terminate();
     return true;
+  }
+
+  /** What looks like the peer's end is that of a broken connection. */
+  endBroken(): void {
+    const socket = this.socket;
+    this.ended(this.brokenBy);
+    socket?.terminate();
   }
 
   /** The connect is through. */
@@ -339,6 +359,15 @@ function deliver(connection: BunConnection, bytes: Uint8Array): void {
   if (comesBack() && bytes.length === bytes.buffer.byteLength) (bytes.buffer as ArrayBuffer).transfer(0);
 }
 
+function finishHeard(connection: BunConnection): void {
+  if (connection.brokenBy === Cause.None) connection.events.onFinish();
+  else connection.endBroken();
+}
+
+function closed(connection: BunConnection, error: Error | undefined): void {
+  connection.ended(error === undefined ? connection.brokenBy : causeOfError(error));
+}
+
 function acceptedHandlers(net: BunNet): RawHandlers<SocketData> {
   return {
     open(socket) {
@@ -356,10 +385,10 @@ function acceptedHandlers(net: BunNet): RawHandlers<SocketData> {
       (socket.data as BunConnection).events.onDrain();
     },
     end(socket) {
-      (socket.data as BunConnection).events.onFinish();
+      finishHeard(socket.data as BunConnection);
     },
     close(socket, error) {
-      (socket.data as BunConnection).ended(causeOfError(error));
+      closed(socket.data as BunConnection, error);
     },
     error(socket, error) {
       eventsFailed(net, socket, error);
@@ -389,10 +418,10 @@ function outgoingHandlers(net: BunNet): RawHandlers<SocketData> {
     end(socket) {
       const connection = socket.data as BunConnection;
       if (connection.state === State.Connecting) connection.established();
-      connection.events.onFinish();
+      finishHeard(connection);
     },
     close(socket, error) {
-      (socket.data as BunConnection).ended(causeOfError(error));
+      closed(socket.data as BunConnection, error);
     },
     error(socket, error) {
       eventsFailed(net, socket, error);

@@ -7,7 +7,7 @@ import { lent } from "../base/lending.ts";
 import { pausedBytesMax } from "../base/limits.ts";
 import { Cause, NOTHING_MOVED, RECEIVE_MAX } from "../base/ports.ts";
 import type { Connection, ConnectionEvents, Listening, Moved, Net, Target } from "../base/ports.ts";
-import { causeOfCode, keepAlive, type NetOptions } from "./net-options.ts";
+import { causeOfCode, isBreak, keepAlive, type NetOptions } from "./net-options.ts";
 import { libc, openSocket, setIntOption, unsentBytes } from "./libc.ts";
 import type { Libc } from "./libc.ts";
 import { pacesLoopback, unpace } from "./pacing.ts";
@@ -22,6 +22,7 @@ const MSG_NOSIGNAL_MORE = 0xc000;
 const SHUT_WR = 1;
 const EAGAIN = 11;
 const EINTR = 4;
+const EPIPE = 32;
 const EINPROGRESS = 115;
 const ECONNABORTED = 103;
 const IPPROTO_TCP = 6;
@@ -75,6 +76,15 @@ class EpollConnection implements Connection, Pollable {
   private readable = false;
   /** FIN or reset is somewhere in the queue: a short receive is not the end of what there is. */
   private endIsNear = false;
+  /** Epoll told of an error: no more comes than what is in the queue. */
+  private hasError = false;
+  /**
+   * The error that a call other than receive()'s own was told. The kernel tells it once: from then on the queue looks
+   * as if the peer had finished in good order behind what is in it.
+   */
+  private brokenBy: Cause = Cause.None;
+  /** The peer had not finished when it broke. */
+  private cutShort = false;
   /** The kernel did not take all of a write. */
   private blocked = false;
   /** Bytes that came while paused; see onTurn(). */
@@ -113,6 +123,10 @@ class EpollConnection implements Connection, Pollable {
     return this.state === State.Open;
   }
 
+  private get isBroken(): boolean {
+    return this.hasError || this.brokenBy !== Cause.None;
+  }
+
   write(bytes: Uint8Array, start: number, end: number, more = false): number {
     if (this.state !== State.Open || this.finished) return this.state === State.Connecting ? 0 : -1;
     if (end <= start) return 0;
@@ -123,9 +137,22 @@ class EpollConnection implements Connection, Pollable {
       more ? MSG_NOSIGNAL_MORE : MSG_NOSIGNAL,
     );
     if (sent === end - start) return sent;
+    if (sent < 0 && this.isBrokenBy(this.net.reactor.errno())) return -1;
     this.blocked = true;
-    if (sent >= 0) return sent;
-    return this.net.reactor.errno() === EAGAIN ? 0 : -1; // what broke it comes by epoll, and then onClose
+    return Math.max(0, sent);
+  }
+
+  /** After a call that failed: true if the connection is broken. Then onClose comes, behind what had arrived. */
+  private isBrokenBy(errno: number): boolean {
+    if (errno === EAGAIN || errno === EINTR) return false;
+    if (this.brokenBy === Cause.None) {
+      this.brokenBy = causeOfCode(errorName(errno));
+      this.cutShort = errno !== EPIPE; // which is the answer to writes behind the peer's end
+    }
+    this.readable = true;
+    this.endIsNear = true;
+    this.net.reactor.again(this);
+    return true;
   }
 
   moveTo(target: Connection, max: number): Moved {
@@ -136,8 +163,10 @@ class EpollConnection implements Connection, Pollable {
     if (this.state !== State.Open || this.paused || max <= 0) return NOTHING_MOVED;
     const moved = mover.move(this.fd, target.fd, max);
     if (moved.rest !== null) target.blocked = true;
-    // Nothing: the queue is empty, unless its end is to be heard.
-    this.readable = moved.taken > 0 || this.endIsNear;
+    // Nothing: the queue is empty, unless its end is to be heard, or splice cannot do it and receive() must.
+    this.readable = moved.taken > 0 || this.endIsNear || mover.fromErrno !== EAGAIN;
+    if (isBreak(mover.fromErrno)) this.isBrokenBy(mover.fromErrno);
+    if (isBreak(mover.toErrno)) target.isBrokenBy(mover.toErrno);
     return moved;
   }
 
@@ -147,6 +176,7 @@ class EpollConnection implements Connection, Pollable {
     const to = into === lent ? lentAddress : addressOf(into);
     const count = this.net.reactor.calls.recv(this.fd, to, room, 0);
     this.readable = count === room || this.endIsNear;
+    if (count < 0) this.isBrokenBy(this.net.reactor.errno());
     return Math.max(0, count);
   }
 
@@ -156,6 +186,7 @@ class EpollConnection implements Connection, Pollable {
 
   pause(): void {
     this.paused = true;
+    if (this.isBroken) this.net.reactor.again(this); // see receiveLast()
   }
 
   resume(): void {
@@ -195,24 +226,24 @@ class EpollConnection implements Connection, Pollable {
     }
     if ((mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) === 0) return;
     this.readable = true;
-    if ((mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) {
-      this.endIsNear = true;
-      if (this.paused && (mask & (EPOLLHUP | EPOLLERR)) !== 0) {
-        this.receiveLast();
-        return;
-      }
-    }
-    this.receive();
+    if ((mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.endIsNear = true;
+    if ((mask & EPOLLERR) !== 0) this.hasError = true;
+    this.goOn();
   }
 
   onTurn(): void {
     if (this.heardFin && this.finished) this.ended(Cause.None);
+    else this.goOn();
+  }
+
+  private goOn(): void {
+    if (this.paused && this.isBroken) this.receiveLast();
     else this.receive();
   }
 
   onThrown(error: unknown): void {
-    this.net.options.onError(error);
     this.abort();
+    this.net.options.onError(error);
   }
 
   /** False while the connect is not through, or has failed. */
@@ -260,28 +291,43 @@ class EpollConnection implements Connection, Pollable {
         this.unwanted += count;
         if (this.unwanted > pausedBytesMax) this.ended(Cause.Reset);
         else this.events.onData(viewOf(count));
-      } else if (count === 0) this.ended(this.finished ? Cause.None : Cause.Reset);
-      else {
-        const errno = this.net.reactor.errno();
-        if (errno === EAGAIN) return;
-        if (errno !== EINTR) this.ended(causeOfCode(errorName(errno)));
+        continue;
       }
+      this.receivedNothing(count);
+      if (!this.readable) return;
     }
   }
 
   private receivedNothing(count: number): void {
     if (count === 0) {
+      this.receivedEnd();
+      return;
+    }
+    const errno = this.net.reactor.errno();
+    if (errno === EINTR) return;
+    if (errno !== EAGAIN) this.ended(causeOfCode(errorName(errno)));
+    else {
       this.readable = false;
+      // A unix peer that has closed its receiving side may still send.
+      if (this.brokenBy !== Cause.None && this.brokenBy !== Cause.Reset) this.ended(this.brokenBy);
+    }
+  }
+
+  private receivedEnd(): void {
+    this.readable = false;
+    if (this.hasError && this.brokenBy === Cause.None) {
+      // Behind FIN receive() is not told of an error.
+      const error = errorOf(this.fd);
+      if (error !== 0) this.brokenBy = causeOfCode(errorName(error));
+    }
+    if (!this.cutShort) {
       if (this.finished) this.ended(Cause.None);
       else if (!this.heardFin) {
         this.heardFin = true;
         this.events.onFinish();
       }
-      return;
     }
-    const errno = this.net.reactor.errno();
-    if (errno === EAGAIN) this.readable = false;
-    else if (errno !== EINTR) this.ended(causeOfCode(errorName(errno)));
+    if (this.brokenBy !== Cause.None) this.ended(this.brokenBy);
   }
 
   /** The end, from wherever it is heard first. */
@@ -361,6 +407,7 @@ class EpollListening implements Listening, Pollable {
     if (!this.paused || this.fd < 0) return;
     this.paused = false;
     this.start();
+    if (!this.accepting && this.resting === null) this.rest(this.net.reactor.errno());
   }
 
   close(): void {
@@ -396,8 +443,9 @@ class EpollListening implements Listening, Pollable {
     const connection = acceptedConnection(this.net, fd);
     if (pacesLoopback && !this.unpaced && connection.isLocal) unpace(fd);
     if (!this.net.reactor.register(fd, connection, EDGES)) {
+      const errno = this.net.reactor.errno();
       this.net.reactor.calls.close(fd);
-      return;
+      return this.rest(errno);
     }
     try {
       const events = this.accept(connection);
@@ -414,7 +462,9 @@ class EpollListening implements Listening, Pollable {
     this.stop();
     this.resting ??= setTimeout(() => {
       this.resting = null;
-      if (!this.paused && this.fd >= 0) this.start();
+      if (this.paused || this.fd < 0) return;
+      this.start();
+      if (!this.accepting) this.rest(this.net.reactor.errno());
     }, restMs);
   }
 

@@ -2,7 +2,7 @@
 
 import { Cause } from "../base/ports.ts";
 import { setIntOption } from "./libc.ts";
-import { platform } from "./platform.ts";
+import { errorName, platform } from "./platform.ts";
 
 export interface NetOptions {
   /** Called for every exception thrown by a connection's events or by accept; the connection is aborted. */
@@ -50,4 +50,19 @@ const causes: Readonly<Record<string, Cause>> = {
 /** The cause of an error by its symbolic name. */
 export function causeOfCode(code: string): Cause {
   return causes[code] ?? Cause.Other;
+}
+
+const breaks: ReadonlySet<string> = new Set([
+  "ECONNRESET",
+  "EPIPE",
+  "ECONNABORTED",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENETDOWN",
+]);
+
+/** Does this error of a call say that the connection is broken, and not that the call is of no use now or here? */
+export function isBreak(errno: number): boolean {
+  return errno !== 0 && breaks.has(errorName(errno));
 }

@@ -6,8 +6,8 @@ import { Cause } from "../base/ports.ts";
 import type { Connection } from "../base/ports.ts";
 import { libc } from "./libc.ts";
 import { isLinux, platform } from "./platform.ts";
-import { reactor } from "./reactor.ts";
-import { connectedPair, dial, Recorder, serve, until } from "./test-kit.ts";
+import { nextTurn, reactor } from "./reactor.ts";
+import { connectedPair, dial, pattern, Recorder, serve, settle, until, writeAll } from "./test-kit.ts";
 import type { Server } from "./test-kit.ts";
 
 let server: Server;
@@ -119,4 +119,39 @@ test.if(isLinux)("without descriptors accepting rests and says so; the waiting c
   waiting.connection.abort();
   await until("its end", () => server.accepted[1]!.closes[0] === Cause.Reset);
   near.connection.abort();
+});
+
+test.if(isLinux)(
+  "what had come in good order before a write found the peer gone is a whole message, and then broken",
+  async () => {
+    server = serve();
+    const { near, far } = await connectedPair(server);
+    near.connection.pause();
+    const bytes = pattern(20_000);
+    await writeAll(far, bytes);
+    far.connection.close(); // FIN; what is written to it from now on is answered by a reset
+    await settle();
+    near.connection.write(byte, 0, 1);
+    await until("a write that fails", () => near.isClosed || near.connection.write(byte, 0, 1) < 0);
+    await until("the end", () => near.isClosed);
+    expect([near.order.at(-2), near.finished, near.closes]).toEqual(["finish", 1, [Cause.Reset]]);
+    expect(Buffer.concat(near.chunks).equals(bytes)).toBe(true);
+  },
+);
+
+test.if(isLinux)("nobody who waits for a turn of the event loop waits for the network", async () => {
+  server = serve();
+  await connectedPair(server);
+  const { calls } = reactor()!;
+  const waits: number[] = [];
+  const { epoll_wait } = calls;
+  const spied = calls as { -readonly [K in keyof typeof calls]: (typeof calls)[K] };
+  spied.epoll_wait = (epoll, events, count, timeoutMs) => {
+    waits.push(timeoutMs);
+    return epoll_wait(epoll, events, count, timeoutMs);
+  };
+  for (let i = 0; i < 10; i++) await nextTurn();
+  spied.epoll_wait = epoll_wait;
+  expect(waits.length).toBeGreaterThan(5);
+  expect(waits.every((timeoutMs) => timeoutMs === 0)).toBe(true);
 });

@@ -73,7 +73,7 @@ export interface Pollable {
   onEvents(mask: number): void;
   /** The turn asked for by again(). */
   onTurn(): void;
-  /** An exception of onEvents or onTurn. Must not throw. */
+  /** An exception of onEvents or onTurn. */
   onThrown(error: unknown): void;
 }
 
@@ -108,6 +108,8 @@ export class Reactor {
   private generations = 0;
   private scheduled = false;
   private waitMs = waitMinMs;
+  /** Those that wait for nextTurn(): Bun has work that its descriptor does not tell of. */
+  private others = 0;
   private readonly turn: () => void;
 
   constructor(calls: Calls, errnoAddress: Pointer, epoll: number, bunLoop: number) {
@@ -118,7 +120,7 @@ export class Reactor {
     this.eventsAddress = ptr(this.events);
     this.eventAddress = ptr(this.event);
     this.turn = () => this.run();
-    this.control(EPOLL_CTL_ADD, bunLoop, EPOLLIN, 0);
+    if (this.control(EPOLL_CTL_ADD, bunLoop, EPOLLIN, 0) < 0) throw new Error("Bun's loop cannot be watched");
   }
 
   /** The error number of the last failed call. */
@@ -152,6 +154,15 @@ export class Reactor {
     this.schedule();
   }
 
+  /** Calls back in Bun's next turn, which does not wait for anything to happen here. */
+  nextTurn(callback: () => void): void {
+    this.others++;
+    setImmediate(() => {
+      this.others--;
+      callback();
+    });
+  }
+
   private control(operation: number, fd: number, mask: number, generation: number): number {
     this.event[0] = mask;
     this.event[dataWord] = fd;
@@ -171,7 +182,7 @@ export class Reactor {
     let bunHadItsTurn = true;
     const until = performance.now() + turnMs;
     while (this.registered > 0 || this.ready.length > 0) {
-      const wait = bunHadItsTurn && this.ready.length === 0 ? this.waitMs : 0;
+      const wait = bunHadItsTurn && this.ready.length === 0 && this.others === 0 ? this.waitMs : 0;
       const count = this.calls.epoll_wait(this.epoll, this.eventsAddress, eventsMax, wait);
       const worked = count > 0 || this.ready.length > 0;
       if (worked) this.waitMs = waitMinMs;
@@ -200,7 +211,7 @@ export class Reactor {
         try {
           pollable.onEvents(events[at]!);
         } catch (error) {
-          pollable.onThrown(error);
+          thrown(pollable, error);
         }
       }
     }
@@ -216,7 +227,7 @@ export class Reactor {
       try {
         pollable.onTurn();
       } catch (error) {
-        pollable.onThrown(error);
+        thrown(pollable, error);
       }
     }
     list.length = 0;
@@ -224,11 +235,23 @@ export class Reactor {
   }
 }
 
+/** The events of the others in this turn come once: whatever is thrown, they are told. */
+function thrown(pollable: Pollable, error: unknown): void {
+  try {
+    pollable.onThrown(error);
+  } catch (worse) {
+    queueMicrotask(() => {
+      throw worse;
+    });
+  }
+}
+
 /**
  * The descriptor of the epoll that Bun's main loop waits on: the one that watches a listener we make. -1 = not found.
  */
 function findBunLoop(): number {
-  const listener = listenOnUnix(`\0sluice-loop-${process.pid}`);
+  // Abstract names are shared by all containers of one network namespace, where process ids repeat.
+  const listener = listenOnUnix(`\0sluice-loop-${process.pid}-${Math.random()}`);
   try {
     for (const name of readdirSync("/proc/self/fd")) {
       let isEpoll = false;
@@ -271,4 +294,12 @@ let shared: Reactor | null | undefined;
 export function reactor(): Reactor | null {
   if (shared === undefined) shared = create();
   return shared;
+}
+
+/** Resolves in the next turn of the event loop, whatever drives it. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    if (shared === undefined || shared === null) setImmediate(resolve);
+    else shared.nextTurn(resolve);
+  });
 }

@@ -3,6 +3,7 @@
 // a whole hash takes milliseconds.
 
 import { shaCrypt } from "../base/passwords.ts";
+import { nextTurn } from "./reactor.ts";
 
 interface Kind {
   readonly bytes: number;
@@ -52,7 +53,7 @@ export async function shaCryptDigest(password: Uint8Array, hash: string): Promis
     if (i % 7 !== 0) put(p);
     put(i % 2 === 1 ? digest : p);
     kind.hash(buffer.subarray(0, at), digest);
-    if (i % roundsAtOnce === roundsAtOnce - 1) await new Promise((resolve) => setImmediate(resolve));
+    if (i % roundsAtOnce === roundsAtOnce - 1) await nextTurn();
   }
   return textOf(kind, digest);
 }

@@ -4,6 +4,7 @@
 
 import { dlopen } from "bun:ffi";
 import type { Moved } from "../base/ports.ts";
+import { libc } from "./libc.ts";
 
 const int = "i32" as const;
 const ptr = "ptr" as const;
@@ -31,6 +32,9 @@ const pipeBytes = 1024 * 1024;
 export class Splicer implements Moved {
   taken = 0;
   rest: Uint8Array | null = null;
+  /** Why the source gave nothing, and the target did not take all; 0 = it gave something or has ended, it took all. */
+  fromErrno = 0;
+  toErrno = 0;
   private readonly calls: Calls;
   private readonly readEnd: number;
   private readonly writeEnd: number;
@@ -45,13 +49,14 @@ export class Splicer implements Moved {
   move(from: number, to: number, max: number): Moved {
     const { calls } = this;
     this.rest = null;
-    this.taken = Math.max(
-      0,
-      calls.splice(from, null, this.writeEnd, null, Math.min(max, pipeBytes), SPLICE_F_MOVE_NONBLOCK),
-    );
+    this.toErrno = 0;
+    const got = calls.splice(from, null, this.writeEnd, null, Math.min(max, pipeBytes), SPLICE_F_MOVE_NONBLOCK);
+    this.fromErrno = got < 0 ? libc!.errno() : 0;
+    this.taken = Math.max(0, got);
     let left = this.taken;
     while (left > 0) {
       const passed = calls.splice(this.readEnd, null, to, null, left, SPLICE_F_MOVE_NONBLOCK);
+      if (passed < 0) this.toErrno = libc!.errno();
       if (passed <= 0) break;
       left -= passed;
     }
@@ -65,10 +70,20 @@ export class Splicer implements Moved {
     let at = 0;
     while (at < length) {
       const count = this.calls.read(this.readEnd, at === 0 ? bytes : bytes.subarray(at), length - at);
-      if (count <= 0) throw new Error(`the splice pipe lost ${length - at} bytes`);
+      if (count <= 0) {
+        this.abandon();
+        throw new Error(`the splice pipe lost ${length - at} bytes`);
+      }
       at += count;
     }
     return bytes;
+  }
+
+  /** Whatever is in the pipe is one client's: nobody else may get it. */
+  private abandon(): void {
+    if (shared === this) shared = undefined;
+    libc!.close(this.readEnd);
+    libc!.close(this.writeEnd);
   }
 }
 
@@ -81,7 +96,7 @@ export function splicer(): Splicer | null {
 }
 
 function create(): Splicer | null {
-  if (process.platform !== "linux") return null;
+  if (process.platform !== "linux" || libc === null) return null;
   for (const name of ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"]) {
     try {
       const calls = dlopen(name, symbols).symbols as unknown as Calls;
