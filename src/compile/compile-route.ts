@@ -86,6 +86,7 @@ function compileRoute(listener: ListenerConfig, config: RouteConfig, parts: Rout
     tunnelLifetimeMs,
     bodyBytesMax: config.bodyBytes ?? listener.limits.bodyBytes,
     retry: compileRetry(config.retry),
+    minRate: config.minRate,
     guard: checks.length === 0 ? null : new Guard(checks),
     mirror: config.mirror === null ? null : compileMirror(config.mirror, config.timeouts, parts),
     rewrite: config.rewrite === null ? null : new Rewrite(config.rewrite),

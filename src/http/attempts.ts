@@ -163,7 +163,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     }
     this.bytesInBefore = 0;
     this.bytesOutBefore = 0;
-    if (exchange.bodyLength !== 0) exchange.client!.pause();
+    if (exchange.bodyLength !== 0) exchange.holdClient();
     this.upstream = connector.connect(row, member.target!, this, route);
   }
 
@@ -196,7 +196,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
       return;
     }
     counters[LC.queued]!++;
-    if (exchange.bodyLength !== 0) exchange.client!.pause();
+    if (exchange.bodyLength !== 0) exchange.holdClient();
     const waitMs = runtime.pool.config.queue.timeoutMs;
     if (waitMs !== 0 && !exchange.deadlines.isSet(Deadline.Queue)) exchange.setDeadline(Deadline.Queue, waitMs);
   }
@@ -257,13 +257,13 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     if (bodyLength === 0) return;
     if (replay !== null && replay.canReplay) {
       if (!replay.isEmpty && replay.replay(upstream) === Flow.Closed) return;
-      if (replay.isReplaying) return client.pause();
+      if (replay.isReplaying) return exchange.holdClient();
       if (replay.isWhole) this.armAttempt();
     } else if (copy === null && (bodyLength > 0 || route.bodyBytesMax === 0)) {
       client.forward(upstream); // but not a chunked body under a limit: it is decoded to be measured
     }
-    if (flow === Flow.Pause) client.pause();
-    else client.resume();
+    if (flow === Flow.Pause) exchange.holdClient();
+    else exchange.readClient();
   }
 
   /** Body bytes from the client. */
@@ -274,7 +274,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     const { upstream } = this;
     if (upstream === null) return;
     const { copy } = this;
-    if (upstream.sendData(bytes, start, end, last) === Flow.Pause && !last) this.exchange.client!.pause();
+    if (upstream.sendData(bytes, start, end, last) === Flow.Pause && !last) this.exchange.holdClient();
     if (copy !== null) copy.data(bytes, start, end, last);
   }
 
@@ -297,8 +297,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
       if (wasReplaying && replay.isWhole) this.armAttempt();
       replay.onDrained();
     }
-    const { client } = this.exchange;
-    if (client !== null) client.resume();
+    if (this.exchange.client !== null) this.exchange.readClient();
   }
 
   // ---- the response
@@ -310,6 +309,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     const status = head.status;
     if (status < 200 && status !== 101) {
       client.sendHead(head, nothing, false, false);
+      if (status === 100 && exchange.pace !== null) exchange.pace.onInvited();
       return;
     }
     exchange.deadlines.clear(Deadline.Attempt);
@@ -340,7 +340,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
       return;
     }
     if (this.filter === null) upstream.forward(client);
-    if (flow === Flow.Pause) upstream.pause();
+    if (flow === Flow.Pause) this.awaitClient();
   }
 
   /** The endpoint answered with a status that the route would rather not pass on. False = it has to. */
@@ -379,7 +379,14 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     const flow =
       filter === null ? client.sendData(bytes, start, end, last) : filter.write(bytes, start, end, last, client);
     if (last) this.exchange.complete(flow);
-    else if (flow === Flow.Pause) this.upstream!.pause();
+    else if (flow === Flow.Pause) this.awaitClient();
+  }
+
+  /** The client is to take what was sent before there is more. */
+  private awaitClient(): void {
+    this.upstream!.pause();
+    const { pace } = this.exchange;
+    if (pace !== null) pace.onBlocked();
   }
 
   onMoved(): void {

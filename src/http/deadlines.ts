@@ -1,9 +1,9 @@
-// The deadlines of one exchange on one timer: its wait in a queue, the answer to an attempt, and the whole of it. The
-// codecs have their own for silence.
+// The deadlines of one exchange on one timer: its wait in a queue, the answer to an attempt, the whole of it, and the
+// client's pace. The codecs have their own for silence.
 
 import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
 
-export const Deadline = { Queue: 0, Attempt: 1, Total: 2 } as const;
+export const Deadline = { Queue: 0, Attempt: 1, Total: 2, Pace: 3 } as const;
 export type Deadline = (typeof Deadline)[keyof typeof Deadline];
 
 export interface DeadlineOwner {
@@ -14,7 +14,7 @@ export interface DeadlineOwner {
 export class Deadlines implements TimerOwner {
   private readonly owner: DeadlineOwner;
   /** Monotonic ms by Deadline; 0 = none. */
-  private readonly at = new Float64Array(3);
+  private readonly at = new Float64Array(4);
   private timers: TimerWheel | null = null;
   private slot = -1;
 

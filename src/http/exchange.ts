@@ -7,9 +7,11 @@ import { type Failure, failure, FailureCause, Phase, ruleOf, sideOf, Side } from
 import { Flow, type ServerStream } from "../codec/stream.ts";
 import { StickyMark } from "../pool/stickiness/stickiness.ts";
 import { LC } from "../stats/columns.ts";
-import { type Head, Method } from "../wire/head.ts";
+import type { MinRateConfig } from "../model/route-config.ts";
+import { type Head, HeadFlag, Method } from "../wire/head.ts";
 import { acceptsJson, answer } from "./answer.ts";
 import { Attempts } from "./attempts.ts";
+import { ClientPace } from "./client-pace.ts";
 import { Deadline, Deadlines, type DeadlineOwner } from "./deadlines.ts";
 import { drawArm } from "./draw-arm.ts";
 import { requestIdText, sentRequestId } from "./forwarded.ts";
@@ -68,6 +70,10 @@ export class Exchange implements DeadlineOwner {
   arm = -1;
   readonly armSticky = new StickyMark();
 
+  /** Watches that the client is fast enough; null = it may be as slow as it likes. */
+  pace: ClientPace | null = null;
+
+  private ownPace: ClientPace | null = null;
   private readonly requestSide: RequestSide;
   private readonly kept = new KeptHead();
   /** The response has been handed over whole, but the client has not taken all of it. */
@@ -135,6 +141,7 @@ export class Exchange implements DeadlineOwner {
       return;
     }
     if (route.totalMs !== 0) this.setDeadline(Deadline.Total, route.totalMs);
+    if (route.minRate !== null) this.watchPace(route.minRate, head);
     const { guard } = route;
     if (guard === null) this.act(head, more);
     else if (guard.admit(this, head, 0) === Verdict.Pass) this.act(guard.disturbs ? this.openAgain() : head, more);
@@ -154,6 +161,12 @@ export class Exchange implements DeadlineOwner {
       else this.answerOwn(own, true);
     } else if (respond !== null) this.answerOwn(respond.assemble(this.method, requestFacts, wallMs), true);
     else this.attempts.start(this.drawArm(head), head, more);
+  }
+
+  private watchPace(rate: MinRateConfig, head: Head): void {
+    this.ownPace ??= new ClientPace(this);
+    this.pace = this.ownPace;
+    this.pace.begin(rate, this.bodyLength !== 0, (head.flags & HeadFlag.Expect100) !== 0);
   }
 
   /** The pool of the arm that the client is on, or that a draw gives it. */
@@ -189,7 +202,7 @@ export class Exchange implements DeadlineOwner {
   sleep(sleeper: Sleeper): number {
     this.asleep = true;
     this.sleeper = sleeper;
-    if (this.bodyLength !== 0) this.client!.pause();
+    if (this.bodyLength !== 0) this.holdClient();
     return this.serial;
   }
 
@@ -214,6 +227,7 @@ export class Exchange implements DeadlineOwner {
   /** The endpoint's part is over; the exchange is when the client has taken the last of the response. */
   complete(flow: Flow): void {
     if (flow === Flow.Pause) {
+      if (this.pace !== null) this.pace.onBlocked();
       this.completed = true;
       this.attempts.letGo(0);
     } else this.finish(0);
@@ -268,6 +282,7 @@ export class Exchange implements DeadlineOwner {
 
   onClientData(bytes: Uint8Array, start: number, end: number, last: boolean): void {
     this.requestBodyBytes += end - start;
+    if (this.pace !== null) this.pace.onReceived(end - start, last);
     const max = this.route!.bodyBytesMax;
     if (max !== 0 && this.requestBodyBytes > max) this.abandon(bodyTooLarge);
     else this.attempts.send(bytes, start, end, last);
@@ -275,10 +290,28 @@ export class Exchange implements DeadlineOwner {
 
   onClientMoved(count: number): void {
     this.requestBodyBytes += count;
+    if (this.pace !== null) this.pace.onReceived(count, false);
     this.attempts.bodyBegun = true;
   }
 
+  onClientTrailers(head: Head): void {
+    if (this.pace !== null) this.pace.onReceived(0, true);
+    this.attempts.sendTrailers(head);
+  }
+
+  /** Stops and restarts the request's body. */
+  holdClient(): void {
+    this.client!.pause();
+    if (this.pace !== null) this.pace.onHold();
+  }
+
+  readClient(): void {
+    if (this.pace !== null) this.pace.onRead();
+    this.client!.resume();
+  }
+
   onClientDrain(): void {
+    if (this.pace !== null) this.pace.onFlushed();
     if (this.completed) this.finish(0);
     else this.attempts.resume();
   }
@@ -332,6 +365,7 @@ export class Exchange implements DeadlineOwner {
     if (this.limits.any) this.limits.release();
     if (this.extras.length > 0) this.extras.length = 0;
     this.attempts.forget();
+    this.pace = null;
     this.generation!.exchanges--;
     this.client = null;
     this.generation = null;
@@ -348,7 +382,10 @@ export class Exchange implements DeadlineOwner {
 
   onExpired(which: Deadline): void {
     if (which === Deadline.Attempt) this.attempts.expire();
-    else if (which === Deadline.Total) {
+    else if (which === Deadline.Pace) {
+      const f = this.pace === null ? 0 : this.pace.judge();
+      if (f !== 0) this.abandon(f);
+    } else if (which === Deadline.Total) {
       const phase = this.status === 0 ? Phase.ResponseHead : Phase.ResponseBody;
       this.abandon(failure(Side.Proxy, phase, FailureCause.Timeout));
     } else if (this.attempts.queued) {

@@ -21,7 +21,7 @@ export class RequestSide implements HttpStreamSink {
     this.exchange.onClientMoved(count);
   }
   onTrailers(head: Head): void {
-    this.exchange.attempts.sendTrailers(head);
+    this.exchange.onClientTrailers(head);
   }
   onDrain(): void {
     this.exchange.onClientDrain();

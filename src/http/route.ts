@@ -3,6 +3,7 @@
 
 import type { ClientTimeouts } from "../codec/h1-client.ts";
 import type { ArmStickiness } from "../pool/stickiness/client-cookie.ts";
+import type { MinRateConfig } from "../model/route-config.ts";
 import type { Regex } from "../route/regex/regex.ts";
 import type { Compress } from "./compress.ts";
 import type { Cors } from "./cors.ts";
@@ -42,6 +43,8 @@ export interface Route extends ClientTimeouts, RouteAction {
   /** Bytes of a request body; 0 = any. */
   readonly bodyBytesMax: number;
   readonly retry: RetryPolicy;
+  /** The least rates of clients; null = any. */
+  readonly minRate: MinRateConfig | null;
   /** What a request has to pass before the action. */
   readonly guard: Guard | null;
   readonly mirror: Mirror | null;

@@ -151,6 +151,7 @@ export function plainRoute(pool: PoolRuntime): Route {
     respond: null,
     bodyBytesMax: 0,
     retry: compileRetry(defaultRetry),
+    minRate: null,
     guard: null,
     mirror: null,
     rewrite: null,
