@@ -9,9 +9,6 @@ export const bodyTooLarge: Failure = failure(Side.Client, Phase.RequestBody, Fai
 /** The client sends its body, or takes the response, more slowly than the route allows: 408, or a reset. */
 export const senderTooSlow: Failure = failure(Side.Client, Phase.RequestBody, FailureCause.Timeout);
 export const readerTooSlow: Failure = failure(Side.Client, Phase.ResponseBody, FailureCause.Timeout);
-/** The client sends its body, or takes the response, more slowly than the route allows: 408, or a reset. */
-export const senderTooSlow: Failure = failure(Side.Client, Phase.RequestBody, FailureCause.Timeout);
-export const readerTooSlow: Failure = failure(Side.Client, Phase.ResponseBody, FailureCause.Timeout);
 /** The route does not admit this client: 403, 401. */
 export const denied: Failure = failure(Side.Proxy, Phase.RequestHead, FailureCause.Denied);
 /** A limit of the route on requests: 429. */
