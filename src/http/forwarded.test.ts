@@ -108,6 +108,21 @@ describe("forwarded fields", () => {
     }
   });
 
+  test("fields of that kind that are nobody's own are a trusted proxy's to say; with underscores, nobody's", () => {
+    const text =
+      "GET / HTTP/1.1\nHost: h\nX-Forwarded-Prefix: /p\nx-forwarded-ssl: on\nX_Forwarded-Server: s\n" +
+      "X-Forwarded-Client_Cert: c\nX-Forwarded: kept\nX-Forwarding-Y: kept";
+    for (const facts of [nobody, tens]) {
+      const sent = forward(text, "192.0.2.9", facts);
+      expect(sent).not.toMatch(/prefix|ssl|server|cert/i);
+      expect(sent).toContain("\nX-Forwarded: kept\nX-Forwarding-Y: kept\n");
+    }
+    const trusted = forward(text, "10.0.0.1", tens);
+    expect(trusted).toContain("\nX-Forwarded-Prefix: /p\nx-forwarded-ssl: on\nX-Forwarded: kept\n");
+    expect(trusted).not.toMatch(/server|cert/i);
+    expect(forward(text, "192.0.2.9", nobody, "preserve")).toContain("\nX-Forwarded-Prefix: /p\nx-forwarded-ssl: on\n");
+  });
+
   test("HTTP/1.0 without Host gets no X-Forwarded-Host", () => {
     expect(forward("GET / HTTP/1.0", "192.0.2.9", nobody)).not.toContain("X-Forwarded-Host");
   });
@@ -124,7 +139,7 @@ describe("modes", () => {
 
   test.each(["10.2.2.2", "192.0.2.9"])("preserve passes on what came, from %s, and adds nothing", (peer) => {
     expect(forward(request, peer, tens, "preserve")).toBe(
-      `GET / HTTP/1.1\nHost: h\n${claims}\nX_Forwarded_Ssl: on\nX-Request-Id: mine\nX-Forward: f\n${trace}\n\n`,
+      `GET / HTTP/1.1\nHost: h\n${claims}\nX-Request-Id: mine\nX-Forward: f\n${trace}\n\n`,
     );
     expect(forward("GET / HTTP/1.1\nHost: h", peer, tens, "preserve")).toBe(
       `GET / HTTP/1.1\nHost: h\n${trace}\n${ownId}\n\n`,

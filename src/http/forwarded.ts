@@ -43,19 +43,38 @@ const requestIdBytesMax = 128;
  */
 const found = new Int32Array(32);
 
-/** first = the first of the names that are replaced. */
-function noteFields(head: Head, first: Name): void {
-  const fields = head.fields;
+/**
+ * first = the first of the names that are replaced. dropsOthers = X-Forwarded-Prefix, X-Forwarded-Ssl and whatever else
+ * proxies have thought of goes no further; with underscores in it, it never does.
+ */
+function noteFields(head: Head, first: Name, dropsOthers: boolean): void {
+  const { bytes, fields } = head;
   found.fill(-1, Name.XForwardedFor, Name.XRequestId + 1);
   for (let i = 0, at = FIELD_ID; i < head.fieldCount; i++, at += FIELD_WIDTH) {
     const name = fields[at]! & FIELD_NAME_MASK;
-    if (name === Name.Lookalike) fields[at]! |= FIELD_DROPPED;
+    if (name === Name.Other) {
+      const start = fields[at - FIELD_ID + FIELD_NAME]!;
+      const end = fields[at - FIELD_ID + FIELD_NAME_END]!;
+      if (end - start <= forwardedPrefix.length || lower[bytes[start]!] !== forwardedPrefix[0]) continue;
+      if (isForwarded(bytes, start, end, dropsOthers)) fields[at]! |= FIELD_DROPPED;
+    } else if (name === Name.Lookalike) fields[at]! |= FIELD_DROPPED;
     else if (name >= first && name <= Name.XRequestId) {
       if (name !== Name.XForwardedFor && (fields[at]! & FIELD_HOP) !== 0) continue;
       if (found[name] === -1) found[name] = i;
       else if (name !== Name.XForwardedFor) fields[at]! |= FIELD_DROPPED; // a second one can only confuse
     }
   }
+}
+
+/** True if the name begins with X-Forwarded-; unless any spelling will do, only with an underscore in it. */
+function isForwarded(bytes: Uint8Array, start: number, end: number, anySpelling: boolean): boolean {
+  for (let k = 0; k < forwardedPrefix.length; k++) {
+    const c = lower[bytes[start + k]!]!;
+    if (c !== forwardedPrefix[k] && !(c === UNDERSCORE && forwardedPrefix[k] === DASH)) return false;
+  }
+  if (anySpelling) return true;
+  for (let at = start; at < end; at++) if (bytes[at] === UNDERSCORE) return true;
+  return false;
 }
 
 function drop(head: Head, index: number): void {
@@ -163,18 +182,15 @@ export function addForwarded(
   id: Uint32Array,
   mode: ForwardedMode = "append",
 ): boolean {
-  noteFields(head, mode === "preserve" ? Name.XRequestId : Name.XForwardedFor);
+  const keeps = mode === "preserve" || (mode === "append" && isTrusted(facts, client.connection.remoteAddress));
+  noteFields(head, mode === "preserve" ? Name.XRequestId : Name.XForwardedFor, !keeps);
+  if (!keeps) dropClaims(head);
   if (mode === "append") {
-    if (facts.trustedProxies.length !== 0 && isTrusted(facts, client.connection.remoteAddress)) {
-      addTrusted(added, client, head, facts);
-    } else {
-      dropClaims(head);
+    if (keeps) addTrusted(added, client, head, facts);
+    else {
       added.putAll(client.memo ?? peerBlock(client, facts));
       addHost(added, head);
     }
-  } else if (mode === "remove") {
-    dropClaims(head);
-    dropOthers(head);
   }
   addTraceContext(added, head, id);
   const sent = found[Name.XRequestId]!;
@@ -191,21 +207,6 @@ function dropClaims(head: Head): void {
     if (found[name] !== -1) dropFields(head, name as Name);
   }
   dropFields(head, Name.Forwarded);
-}
-
-/** X-Forwarded-Prefix, X-Forwarded-Ssl and whatever else proxies have thought of. */
-function dropOthers(head: Head): void {
-  const { bytes, fields } = head;
-  for (let i = 0, at = 0; i < head.fieldCount; i++, at += FIELD_WIDTH) {
-    const start = fields[at + FIELD_NAME]!;
-    if (fields[at + FIELD_NAME_END]! - start < forwardedPrefix.length) continue;
-    let same = true;
-    for (let k = 0; k < forwardedPrefix.length && same; k++) {
-      const c = lower[bytes[start + k]!]!;
-      same = c === forwardedPrefix[k] || (c === UNDERSCORE && forwardedPrefix[k] === DASH);
-    }
-    if (same) fields[at + FIELD_ID]! |= FIELD_DROPPED;
-  }
 }
 
 function addHost(added: Scratch, head: Head): void {
