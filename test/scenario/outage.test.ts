@@ -6,24 +6,24 @@ import { becomes } from "./lib/admin.ts";
 import { connect, request, requestBytes } from "./lib/client.ts";
 import { hold } from "./lib/held.ts";
 import { startOrigin } from "./lib/origin.ts";
+import type { Behaviour, OriginExchange } from "./lib/origin-behaviours.ts";
 import { type Sluice, startSluice } from "./lib/sluice.ts";
 import { waitFor } from "./lib/wait.ts";
 
 const origins = ["a", "b", "c"].map((name) => startOrigin({ name }));
 const gone = ["x", "y", "z"].map((name) => startOrigin({ name }));
 const held = hold(origins[0]!);
+
 let fails = true;
+const answer = (exchange: OriginExchange, status: number): void => {
+  exchange.send(`HTTP/1.1 ${status} x\r\nContent-Length: 0\r\n\r\n`);
+  exchange.done();
+};
+const by503: Behaviour = (exchange) => answer(exchange, fails ? 503 : 200);
+const byReset: Behaviour = (exchange) => (fails ? exchange.reset() : answer(exchange, 200));
 for (const origin of origins) {
-  const answer = (status: number): string => `HTTP/1.1 ${status} x\r\nContent-Length: 0\r\n\r\n`;
-  origin.on("/503", (exchange) => {
-    exchange.send(answer(fails ? 503 : 200));
-    exchange.done();
-  });
-  origin.on("/reset", (exchange) => {
-    if (fails) return exchange.reset();
-    exchange.send(answer(200));
-    exchange.done();
-  });
+  origin.on("/503", by503);
+  origin.on("/reset", byReset);
 }
 let sluice: Sluice;
 
