@@ -3,7 +3,6 @@
 // head-buffer.ts). Wherever two parsers could disagree about framing (request smuggling), the message is refused, never
 // repaired.
 
-import { latin1Text } from "../../base/bytes.ts";
 import { FailureCause } from "../../base/failure.ts";
 import { connectionOptionsMax, targetBytesMax } from "../../base/limits.ts";
 import {
@@ -22,7 +21,20 @@ import {
   Name,
   type Head,
 } from "../head.ts";
-import { DIGIT, equalsLower, hexValue, HOST, kind, latin1, lower, nameOf, TARGET, TCHAR, VCHAR } from "./tables.ts";
+import {
+  DIGIT,
+  equalsLower,
+  hexValue,
+  HOST,
+  kind,
+  latin1,
+  lower,
+  nameOf,
+  NameTable,
+  TARGET,
+  TCHAR,
+  VCHAR,
+} from "./tables.ts";
 
 /** The head is not whole yet. */
 export const NEED_MORE = 0;
@@ -128,24 +140,31 @@ export function parseTrailers(bytes: Uint8Array, start: number, end: number, hea
   const after = parseFields(bytes, start, end, head, fieldsMax);
   if (after <= 0) return after;
   head.end = after;
-  for (let i = 0, at = 0; i < head.fieldCount; i++, at += FIELD_WIDTH) {
-    const name = latin1Text(bytes, head.fields[at + FIELD_NAME]!, head.fields[at + FIELD_NAME_END]!);
-    if (forbiddenInTrailers.has(name.toLowerCase())) head.fields[at + FIELD_ID]! |= FIELD_HOP;
-  }
+  markTrailers(head);
   return after;
+}
+
+/** Marks the fields that may not be passed on in a trailer section as hop-by-hop. */
+export function markTrailers(head: Head): void {
+  const { bytes, fields, fieldCount } = head;
+  for (let i = 0, at = 0; i < fieldCount; i++, at += FIELD_WIDTH) {
+    const forbidden = forbiddenInTrailers.find(bytes, fields[at + FIELD_NAME]!, fields[at + FIELD_NAME_END]!);
+    if (forbidden !== 0) fields[at + FIELD_ID]! |= FIELD_HOP;
+  }
 }
 
 // Fields that a recipient could act upon as if they had stood in the header section: framing, routing, request
 // modifiers and conditions, authentication, payload format and response control (RFC 9110 6.5.1), and what proxies say
 // about the client.
-const forbiddenInTrailers: ReadonlySet<string> = new Set(
+const forbiddenInTrailers = new NameTable<number>(
+  0,
   [
     "age authorization cache-control connection content-encoding content-length content-range content-type cookie date",
     "expect expires forwarded host if-match if-modified-since if-none-match if-range if-unmodified-since location",
     "max-forwards pragma proxy-authenticate proxy-authorization range retry-after set-cookie te trailer",
     "transfer-encoding upgrade vary via www-authenticate x-forwarded-for x-forwarded-host x-forwarded-port",
     "x-forwarded-proto x-real-ip x-request-id",
-  ].flatMap((line) => line.split(" ")),
+  ].flatMap((line) => line.split(" ").map((name) => [name, 1] as const)),
 );
 
 /** The refusal of a request line that does not end within the head's limit. */
@@ -205,7 +224,8 @@ function versionAt(bytes: Uint8Array, at: number, end: number, head: Head): numb
   return at + 8;
 }
 
-function methodOf(bytes: Uint8Array, start: number, end: number): Method {
+/** The number of the method that bytes[start, end) spell; methods are case-sensitive. */
+export function methodOf(bytes: Uint8Array, start: number, end: number): Method {
   const first = bytes[start]!;
   switch (end - start) {
     case 3:
@@ -385,12 +405,8 @@ function framingField(bytes: Uint8Array, name: Name, start: number, end: number,
       }
       return 0;
     case Name.ContentLength: {
-      if (contentLength >= 0 || end === start || end - start > 15) return BAD;
-      let length = 0;
-      for (let i = start; i < end; i++) {
-        if ((kind[bytes[i]!]! & DIGIT) === 0) return BAD;
-        length = length * 10 + bytes[i]! - 48;
-      }
+      const length = decodeLength(bytes, start, end);
+      if (contentLength >= 0 || length < 0) return BAD;
       contentLength = length;
       head.flags |= HeadFlag.ContentLength;
       return 0;
@@ -425,6 +441,17 @@ function framingField(bytes: Uint8Array, name: Name, start: number, end: number,
     default:
       return 0;
   }
+}
+
+/** The value of a Content-Length field, or -1 if it is none: digits only, at most 15. */
+export function decodeLength(bytes: Uint8Array, start: number, end: number): number {
+  if (end === start || end - start > 15) return -1;
+  let length = 0;
+  for (let i = start; i < end; i++) {
+    if ((kind[bytes[i]!]! & DIGIT) === 0) return -1;
+    length = length * 10 + bytes[i]! - 48;
+  }
+  return length;
 }
 
 function contains(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {

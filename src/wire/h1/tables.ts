@@ -70,21 +70,45 @@ const known: Readonly<Record<string, Name>> = {
   "retry-after": Name.RetryAfter,
 };
 
-interface KnownName {
+interface NumberedName<N extends number> {
   readonly bytes: Uint8Array;
-  readonly name: Name;
+  readonly number: N;
 }
 
-// [length << 8 | first byte] -> a few candidates, so that an unknown name costs one look-up.
-const candidates: (readonly KnownName[] | null)[] = new Array<readonly KnownName[] | null>(32 << 8).fill(null);
-function addCandidate(text: string, name: Name): void {
-  const key = (text.length << 8) | text.charCodeAt(0);
-  candidates[key] = [...(candidates[key] ?? []), { bytes: latin1(text), name }];
+const nameLengthMax = 31;
+
+/** Field names of at most 31 bytes, each with a number, found in any case. A name that is not there costs little. */
+export class NameTable<N extends number> {
+  /** [length << 8 | first byte] -> a few candidates. */
+  private readonly candidates = new Array<readonly NumberedName<N>[] | null>((nameLengthMax + 1) << 8).fill(null);
+  private readonly none: N;
+
+  /** Names in lower case. none = the number of all others. */
+  constructor(none: N, names: Iterable<readonly [string, N]>) {
+    this.none = none;
+    for (const [text, number] of names) {
+      const key = (text.length << 8) | text.charCodeAt(0);
+      this.candidates[key] = [...(this.candidates[key] ?? []), { bytes: latin1(text), number }];
+    }
+  }
+
+  find(bytes: Uint8Array, start: number, end: number): N {
+    const length = end - start;
+    if (length > nameLengthMax) return this.none;
+    const list = this.candidates[(length << 8) | lower[bytes[start]!]!];
+    if (list === null || list === undefined) return this.none;
+    for (let c = 0; c < list.length; c++) {
+      if (equalsLower(bytes, start, list[c]!.bytes)) return list[c]!.number;
+    }
+    return this.none;
+  }
 }
-for (const [text, name] of Object.entries(known)) {
-  addCandidate(text, name);
-  if (name >= Name.XForwardedFor && name <= Name.XRequestId) {
-    for (const spelling of spellings(text)) if (spelling !== text) addCandidate(spelling, Name.Lookalike);
+
+function* knownSpellings(): Generator<readonly [string, Name]> {
+  for (const [text, name] of Object.entries(known)) {
+    yield [text, name];
+    if (name < Name.XForwardedFor || name > Name.XRequestId) continue;
+    for (const spelling of spellings(text)) if (spelling !== text) yield [spelling, Name.Lookalike];
   }
 }
 
@@ -94,16 +118,11 @@ function spellings(text: string): string[] {
   return rest.reduce((heads, word) => heads.flatMap((head) => [`${head}-${word}`, `${head}_${word}`]), [first]);
 }
 
+const knownNames = new NameTable<Name>(Name.Other, knownSpellings());
+
 /** The known name spelled by bytes[start, end) in any case, or Name.Other. */
 export function nameOf(bytes: Uint8Array, start: number, end: number): Name {
-  const length = end - start;
-  if (length > 31) return Name.Other;
-  const list = candidates[(length << 8) | lower[bytes[start]!]!];
-  if (list === null || list === undefined) return Name.Other;
-  for (let c = 0; c < list.length; c++) {
-    if (equalsLower(bytes, start, list[c]!.bytes)) return list[c]!.name;
-  }
-  return Name.Other;
+  return knownNames.find(bytes, start, end);
 }
 
 /** True if the bytes from start spell the (lower-case) word, ignoring ASCII case. The caller has checked the length. */
