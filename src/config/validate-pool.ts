@@ -14,6 +14,7 @@ export function validatePool(pool: PoolConfig, problems: Problem[]): void {
   if (pool.health !== null) validateHealth(pool.health, [...path, "health"], problems);
   validateSticky(pool.sticky, [...path, "sticky"], problems);
   validateOutlier(pool.outlier, [...path, "outlier"], problems);
+  if (pool.discovery.length === 0) validateSuccessRate(pool, [...path, "outlier", "successRate"], problems);
   validateDiscovery(pool.discovery, [...path, "discovery"], problems);
   const { minMs, maxMs } = pool.resolve;
   if (minMs > maxMs) {
@@ -80,6 +81,22 @@ function validateOutlier(outlier: OutlierConfig | null, path: Path, problems: Pr
   if (ejectionMs > maxEjectionMs) {
     const message = `ejection (${formatMs(ejectionMs)}) is longer than maxEjection (${formatMs(maxEjectionMs)})`;
     problems.push(error(path, message, "make maxEjection the longer one"));
+  }
+}
+
+/** Of n numbers none is more than the root of n - 1 standard deviations away from their mean. */
+function validateSuccessRate({ outlier, endpoints }: PoolConfig, path: Path, problems: Problem[]): void {
+  const count = endpoints.filter(({ backup }) => !backup).length;
+  if (outlier === null || outlier.successRate === null || count < 2) return;
+  const { minEndpoints, stdevFactor } = outlier.successRate;
+  const most = Math.sqrt(count - 1);
+  if (minEndpoints > count) {
+    const message = `there are ${count} endpoints, and none is judged with fewer than ${minEndpoints}`;
+    problems.push(warning(path, message, "give minEndpoints a lower number"));
+  } else if (stdevFactor >= most) {
+    const message = `of ${count} endpoints none can be ${stdevFactor} standard deviations below the mean`;
+    const hint = `give stdevFactor a number below ${most.toFixed(2)}, or the pool more endpoints`;
+    problems.push(warning(path, message, hint));
   }
 }
 
