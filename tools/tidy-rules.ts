@@ -59,6 +59,7 @@ const ranks: Readonly<Record<string, number>> = {
   l4: 4,
   dns: 4,
   compile: 5,
+  explain: 6,
   runtime: 6,
   admin: 7,
   cluster: 7,

@@ -17,6 +17,7 @@ import {
   removeEndpoint,
   removeNamedEndpoint,
 } from "./endpoints.ts";
+import { explain } from "./explain.ts";
 import { streamEvents } from "./event-stream.ts";
 import { formatMetrics } from "./metrics.ts";
 
@@ -44,6 +45,7 @@ const routes: readonly Route[] = [
     methods: { GET: oneEndpoint, PATCH: patchEndpoint, DELETE: removeEndpoint },
   },
   { path: "/api/v1/config", methods: { GET: showConfig } },
+  { path: "/api/v1/explain", methods: { POST: explain } },
   { path: "/api/v1/reload", methods: { POST: reload } },
   { path: "/api/v1/events", methods: { GET: events } },
 ];

@@ -68,6 +68,37 @@ describe("check", () => {
     expect(broken.out).toContain("my.yaml is valid: 1 listener, 2 pools, 2 endpoints; 3 warnings");
   });
 
+  test("--test plays the tests of the file, and asks nobody", async () => {
+    const routes = "routes: [{ name: old, match: { path: /old }, redirect: /new }, { forward: app }]";
+    const text = `listeners: { web: { bind: "127.0.0.1:80", ${routes} } }
+pools: { app: { endpoints: ["a:1"] } }
+tests:
+  - { request: /x, expect: { pool: app, route: "1", path: /x, host: localhost, headers: { cookie: false } } }
+  - { name: moved, request: POST http://h/old, expect: { location: /newer, status: 302, pool: app } }
+  - { request: { url: /x, headers: { host: "a b" } }, expect: { status: 400, host: a } }
+`;
+    const files = { "my.yaml": text, "good.yaml": good };
+    const s = session();
+    expect(await check(["--test", "my.yaml"], s.io, world(files))).toBe(1);
+    expect(s.out).toBe(`my.yaml is valid: 1 listener, 1 pool, 1 endpoint
+ok     GET /x
+FAILED moved
+        pool: expected app, found 302 to /new
+        location: expected /newer, found 302 to /new
+        route old takes it
+FAILED GET /x
+        host: expected a, found 400: it is no request that HTTP allows
+        no route takes it
+3 tests: 1 passed, 2 failed
+`);
+    const json = session();
+    expect(await check(["--test", "--json", "my.yaml"], json.io, world(files))).toBe(1);
+    expect(JSON.parse(json.out)).toMatchObject({ running: null, tests: [{ passed: true }, { passed: false }, {}] });
+    const none = session();
+    expect(await check(["--test", "good.yaml"], none.io, world(files))).toBe(0);
+    expect(none.out).toEndWith("there are no tests in it\n");
+  });
+
   test("a valid file", async () => {
     const s = session();
     expect(await check(["my.yaml"], s.io, world({ "my.yaml": good }))).toBe(0);

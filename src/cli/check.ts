@@ -1,8 +1,11 @@
-// `sluice check [file]`: every mistake of a configuration file, and what it would change in the running instance.
+// `sluice check [file]`: every mistake of a configuration file, what becomes of its tests, and what it would change in
+// the running instance.
 
+import pc from "picocolors";
 import { diffConfigs, formatChange, type Change } from "../config/diff.ts";
 import { loadFile, type ConfigFiles } from "../config/load.ts";
 import type { AdminConfig, Config } from "../model/config.ts";
+import { runRouteTests } from "../explain/route-tests.ts";
 import { configFiles } from "../sys/config-files.ts";
 import { fileExists } from "../sys/files.ts";
 import { requestHttp } from "../sys/http-client.ts";
@@ -12,6 +15,7 @@ import { ExitCode, type Command, type Io } from "./command.ts";
 import { findConfigFile } from "./config-file.ts";
 import { readOptions } from "./options.ts";
 import { countDiagnostics, plural, showDiagnostics } from "./show-diagnostics.ts";
+import { formatTests, hasFailed, testsView } from "./test-report.ts";
 
 /** What the command needs from the machine. */
 export interface CheckWorld {
@@ -28,20 +32,21 @@ type Running = { readonly changes: readonly Change[] } | { readonly problem: str
 export const command: Command = {
   name: "check",
   summary: "Check a configuration file and say what it would change",
-  usage: "sluice check [--offline] [--json] [file]",
+  usage: "sluice check [--test] [--offline] [--json] [file]",
   help: `
+  --test      play the tests of the file (tests:), without a network; asks no running instance
   --offline   do not ask the running instance
   --json      print the result as JSON
 
 Without a file, ./sluice.yaml is checked, or else ./sluice.config.ts. Exit code 0: valid, perhaps with
-warnings; 1: at least one error. If an instance answers on the admin address of the file, what a reload
-would change is listed: + added, - removed, ~ changed.`,
+warnings; 1: at least one error, or a test that fails. If an instance answers on the admin address of
+the file, what a reload would change is listed: + added, - removed, ~ changed.`,
   run: (args, io) => check(args, io, { files: configFiles, exists: fileExists, fetchConfig }),
 };
 
 /** The command with its world as an argument. */
 export async function check(args: readonly string[], io: Io, world: CheckWorld): Promise<number> {
-  const options = readOptions(command, args, [{ name: "offline" }, { name: "json" }], 1, io);
+  const options = readOptions(command, args, [{ name: "test" }, { name: "offline" }, { name: "json" }], 1, io);
   if (typeof options === "number") return options;
   const named = options.positionals[0];
   const found = named === undefined ? findConfigFile(world.exists) : { file: named };
@@ -53,10 +58,13 @@ export async function check(args: readonly string[], io: Io, world: CheckWorld):
   const { config, diagnostics: ownDiagnostics, text } = await loadFile(file, world.files);
   const sources = config === null ? [] : checkSources(config, world.files);
   const diagnostics = [...ownDiagnostics, ...sources.flatMap((source) => source.diagnostics)];
-  const ask = config !== null && !options.has("offline");
+  const isTest = options.has("test");
+  const ask = config !== null && !options.has("offline") && !isTest;
   const running = ask ? await compareWithRunning(config, world) : null;
+  const tests = config === null || !isTest ? null : runRouteTests(config);
   if (options.has("json")) {
-    io.out(`${JSON.stringify({ file, valid: config !== null, diagnostics, running }, null, 2)}\n`);
+    const results = tests === null ? {} : { tests: testsView(tests) };
+    io.out(`${JSON.stringify({ file, valid: config !== null, diagnostics, running, ...results }, null, 2)}\n`);
   } else {
     io.out(showDiagnostics(ownDiagnostics, text, io.color));
     for (const source of sources) io.out(showDiagnostics(source.diagnostics, source.text, io.color));
@@ -66,8 +74,9 @@ export async function check(args: readonly string[], io: Io, world: CheckWorld):
         `${file} is valid: ${describe(config)}${diagnostics.length > 0 ? `; ${countDiagnostics(diagnostics)}` : ""}\n`,
       );
     if (running !== null) io.out(describeRunning(running));
+    if (tests !== null) io.out(formatTests(tests, pc.createColors(io.color)));
   }
-  return config === null ? ExitCode.Failed : ExitCode.Ok;
+  return config === null || tests?.some(hasFailed) === true ? ExitCode.Failed : ExitCode.Ok;
 }
 
 function describe(config: Config): string {

@@ -8,6 +8,7 @@ import { ExitCode, formatHelp, type Command, type Io } from "./command.ts";
 import { command as check } from "./check.ts";
 import { command as demo } from "./demo.ts";
 import { command as drain } from "./drain.ts";
+import { command as explain } from "./explain.ts";
 import { command as limits } from "./limits.ts";
 import { command as ready } from "./ready.ts";
 import { command as reload } from "./reload.ts";
@@ -16,7 +17,7 @@ import { command as schema } from "./schema.ts";
 import { command as status } from "./status.ts";
 
 /** In the order of `sluice --help`. */
-export const commands: readonly Command[] = [run, demo, check, reload, status, drain, ready, limits, schema];
+export const commands: readonly Command[] = [run, demo, check, explain, reload, status, drain, ready, limits, schema];
 
 /** Runs the command of this process's arguments; resolves with the exit code. */
 export function runCommandLine(): Promise<number> {

@@ -21,6 +21,7 @@ test("options and positionals in any order", () => {
   expect(options.value("json")).toBeUndefined();
   expect(parsed("-h").has("help")).toBe(true);
   expect(parsed("-").positionals).toEqual(["-"]);
+  expect(parsed("-Ha: 1", "-Hb=2", "-H=c").values("header")).toEqual(["a: 1", "b=2", "c"]);
 });
 
 test("what is wrong, in words", () => {

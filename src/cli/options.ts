@@ -44,6 +44,11 @@ export function parseOptions(
       positionals.push(word);
       continue;
     }
+    const glued = all.find((s) => s.takesValue === true && s.short !== undefined && isGlued(word, s.short));
+    if (glued !== undefined) {
+      given.set(glued.name, [...(given.get(glued.name) ?? []), word.slice(2)]);
+      continue;
+    }
     const equals = word.indexOf("=");
     const flag = equals < 0 ? word : word.slice(0, equals);
     const spec = all.find((s) => flag === `--${s.name}` || (s.short !== undefined && flag === `-${s.short}`));
@@ -65,6 +70,11 @@ export function parseOptions(
     values: (name) => given.get(name) ?? [],
     positionals,
   };
+}
+
+/** "-Hvalue": a short option with its value in one word, as other programs take it. */
+function isGlued(word: string, short: string): boolean {
+  return word.length > 2 && word.startsWith(`-${short}`) && word[2] !== "=";
 }
 
 function unknownOption(flag: string, specs: readonly OptionSpec[]): string {
