@@ -3,3 +3,27 @@
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+const thrownMax = 300;
+
+/** The same for what code of the user's threw, which may be anything: cut to one line's worth, and never throws. */
+export function thrownText(thrown: unknown): string {
+  let text: string;
+  try {
+    text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  } catch {
+    text = `a ${typeof thrown} that cannot be shown`;
+  }
+  return text.length > thrownMax ? `${text.slice(0, thrownMax)}…` : text;
+}
+
+/** Where it was thrown, as "file:line:column"; "" if it does not say. Never throws. */
+export function thrownPlace(thrown: unknown): string {
+  try {
+    const stack: unknown = thrown instanceof Error ? thrown.stack : "";
+    if (typeof stack !== "string") return "";
+    return /^ +at (?:[^\n]*\()?([^\n()]+:\d+:\d+)\)?$/m.exec(stack)?.[1] ?? "";
+  } catch {
+    return "";
+  }
+}

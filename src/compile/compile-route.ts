@@ -20,6 +20,7 @@ import type { ClientTimeouts } from "../codec/h1-client.ts";
 import { BasicAuth } from "../http/basic-auth.ts";
 import { Compress } from "../http/compress.ts";
 import { Cors } from "../http/cors.ts";
+import { HookCheck, ResponseHooks } from "../http/hooks.ts";
 import { compileEdits } from "../http/header-edits.ts";
 import type { Passwords } from "../http/password-desk.ts";
 import type { PoolRuntime } from "../http/pool-runtime.ts";
@@ -34,6 +35,7 @@ import type { ListenerConfig, RouteConfig } from "../model/config.ts";
 import type { ActionConfig, MirrorConfig } from "../model/route-config.ts";
 import { buildArmStickiness, type StickyParts } from "../pool/stickiness/build.ts";
 import { compileRouter } from "../route/compile-router.ts";
+import { compileHooks, type HookSupply } from "./compile-hooks.ts";
 import { compileRegex, Regex } from "../route/regex/regex.ts";
 import type { Router } from "../route/router.ts";
 
@@ -44,6 +46,7 @@ export interface RouteParts {
   readonly sticky: StickyParts;
   readonly passwords: Passwords;
   readonly compressors: Compressors;
+  readonly hooks: HookSupply;
   readonly rng: Rng;
   /** For requests of our own: the worker's connections and bounds, and its counters of a pool. */
   readonly own: () => SubRequestParts & { readonly load: MirrorLoad };
@@ -71,10 +74,14 @@ function compileRoute(listener: ListenerConfig, config: RouteConfig, parts: Rout
   const { connectMs, sendMs, responseMs, totalMs, tunnelMs, tunnelLifetimeMs } = config.timeouts;
   const action = compileAction(config.action, parts);
   const cors = config.cors === null ? null : new Cors(config.cors);
+  const hooks = compileHooks(listener, config, parts.hooks);
+  const { request = null, response = null } = hooks?.place ?? {};
   const checks = compileChecks(listener, config, cors, parts);
+  if (hooks !== null && request !== null) checks.push(new HookCheck(hooks, request));
   const responseEdits = config.responseHeaders === null ? null : compileEdits(config.responseHeaders, "response");
-  const pools = action.pool === null ? (action.arms?.pools ?? []) : [action.pool];
-  const setsCookies = (action.arms?.sticky ?? null) !== null || pools.some(({ stickiness }) => stickiness !== null);
+  const pools = request !== null ? [...parts.pools.values()] : (action.arms?.pools ?? [action.pool]);
+  const setsCookies =
+    (action.arms?.sticky ?? null) !== null || pools.some((pool) => (pool?.stickiness ?? null) !== null);
   return {
     ...action,
     name: config.name,
@@ -88,6 +95,7 @@ function compileRoute(listener: ListenerConfig, config: RouteConfig, parts: Rout
     retry: compileRetry(config.retry),
     minRate: config.minRate,
     guard: checks.length === 0 ? null : new Guard(checks),
+    responseHooks: hooks !== null && response !== null ? new ResponseHooks(hooks, response) : null,
     mirror: config.mirror === null ? null : compileMirror(config.mirror, config.timeouts, parts),
     rewrite: config.rewrite === null ? null : new Rewrite(config.rewrite),
     requestEdits: config.requestHeaders === null ? null : compileEdits(config.requestHeaders, "request"),
@@ -100,7 +108,8 @@ function compileRoute(listener: ListenerConfig, config: RouteConfig, parts: Rout
       cors !== null ||
       setsCookies ||
       config.rateLimits.length > 0 ||
-      config.compress !== null,
+      config.compress !== null ||
+      response !== null,
   };
 }
 

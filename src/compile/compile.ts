@@ -7,6 +7,7 @@ import type { Target } from "../base/ports.ts";
 import { planeOf, type WorkerContext } from "../http/data-plane.ts";
 import type { Generation, ListenerPlan } from "../http/generation.ts";
 import { PoolRuntime } from "../http/pool-runtime.ts";
+import type { HookFunctions } from "../config/ts/hooks.ts";
 import type { EndpointConfig, ListenerConfig, PoolConfig } from "../model/config.ts";
 import type { Plan } from "../model/plan.ts";
 import { ConnectionShare } from "../pool/connection-share.ts";
@@ -21,8 +22,13 @@ import { LimitBook } from "../limit/limit-book.ts";
 import { compileRoutes, type RouteParts } from "./compile-route.ts";
 import { latin1 } from "../wire/h1/tables.ts";
 
-/** Throws an Error with a sentence for the operator when the plan cannot be served. */
-export function compile(plan: Plan, previous: Generation | null, context: WorkerContext): Generation {
+/** hooks: of plan.hooks. Throws an Error with a sentence for the operator when the plan cannot be served. */
+export function compile(
+  plan: Plan,
+  previous: Generation | null,
+  context: WorkerContext,
+  hooks: readonly HookFunctions[] = [],
+): Generation {
   const { columns, worker } = context;
   const { arena, seed } = columns;
   const { tables, workers } = plan;
@@ -32,7 +38,7 @@ export function compile(plan: Plan, previous: Generation | null, context: Worker
     pools.set(config.name, compilePool(config, plan, previous, context, sticky));
   }
   const limits = new LimitBook(plan.config, { arena, tables, workers, worker }, previous?.limits ?? null);
-  const { clock, timers, rng } = context.env;
+  const { clock, timers, rng, log } = context.env;
   const own = (): ReturnType<RouteParts["own"]> => {
     const { connector, mirrorLoad: load } = planeOf(context);
     return { clock, timers, connector, load };
@@ -44,6 +50,7 @@ export function compile(plan: Plan, previous: Generation | null, context: Worker
     sticky,
     passwords: context.passwords,
     compressors: context.compressors,
+    hooks: { pools, clock, timers, log, functions: hooks },
     rng,
     own,
     countersOf,

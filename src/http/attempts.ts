@@ -16,6 +16,7 @@ import { Deadline } from "./deadlines.ts";
 import { discardAnswer } from "./discard.ts";
 import type { Exchange } from "./exchange.ts";
 import { addForwarded, clientAddress } from "./forwarded.ts";
+import { Verdict } from "./guard.ts";
 import { hashOf } from "./hash-key.ts";
 import type { MirrorRun } from "./mirror.ts";
 import { LACKS_CONNECTION, type PoolRuntime } from "./pool-runtime.ts";
@@ -28,6 +29,9 @@ import { TunnelRun } from "./tunnel-run.ts";
 
 const added = new Scratch(4096);
 const nothing = new Scratch(16);
+
+const Held = { Nothing: 0, Head: 1, HeadAndEnd: 2, Whole: 3 } as const;
+type Held = (typeof Held)[keyof typeof Held];
 
 export class Attempts implements UpstreamSink, AttemptHistory {
   // Links of the queue it may wait in.
@@ -63,6 +67,8 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   private filter: BodyFilter | null = null;
   /** The request's copy for a mirror. */
   private copy: MirrorRun | null = null;
+  /** What of a response waits for a hook. */
+  private held: Held = Held.Nothing;
   private bytesInBefore = 0;
   private bytesOutBefore = 0;
   private freshOnly = false;
@@ -87,6 +93,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     this.connectFailures = 0;
     this.bodyBegun = false;
     this.upstream = null;
+    this.held = Held.Nothing;
     this.freshOnly = false;
     this.lastFailure = 0;
   }
@@ -246,6 +253,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     for (const extra of exchange.extras) extra.apply(head, added);
     if (route.requestEdits !== null) route.requestEdits.apply(head, added, requestFacts);
     if (route.rewrite !== null && !route.rewrite.apply(head, requestFacts)) return exchange.abandon(badPath);
+    if (exchange.hooked !== null) exchange.hooked.applyTarget(head);
     if (bodyLength !== 0) exchange.deadlines.clear(Deadline.Attempt); // the client's time is not the endpoint's
     if (route.mirror !== null && this.count === 1) {
       this.copy = route.mirror.begin(head, added, requestFacts, exchange.generation!);
@@ -313,13 +321,49 @@ export class Attempts implements UpstreamSink, AttemptHistory {
       return;
     }
     exchange.deadlines.clear(Deadline.Attempt);
-    const { retry, decorates } = exchange.route!;
+    const { retry, responseHooks } = exchange.route!;
     if (retry.statuses !== null && retry.statuses[status] === 1 && this.repeatElsewhere(status, last)) return;
     exchange.answeredMs = listener.clock.cachedMs;
     exchange.status = status;
-    const { viaLine } = listener;
+    if (responseHooks !== null) {
+      const verdict = responseHooks.show(exchange, head);
+      if (verdict === Verdict.Wait) this.holdResponse(status, last);
+      if (verdict !== Verdict.Pass) return;
+    }
+    this.passOn(head, last, more);
+  }
+
+  /** A hook looks at the response: nothing more of it is read. */
+  private holdResponse(status: number, last: boolean): void {
     const upstream = this.upstream!;
-    if (status === 101) {
+    this.held = last ? Held.Whole : Held.Head;
+    if (status === 101)
+      upstream.connection.pause(); // what comes next is the tunnel's
+    else if (!last) upstream.pause();
+  }
+
+  /** The hook is done; head = the response's once more. */
+  goOn(head: Head): void {
+    const { held } = this;
+    const upstream = this.upstream!;
+    this.held = Held.Nothing;
+    const flow = this.passOn(head, held === Held.Whole, false);
+    if (held === Held.Whole || flow === Flow.Closed) return;
+    if (held === Held.HeadAndEnd) this.onData(nothing.bytes, 0, 0, true);
+    else if (flow === Flow.Go) upstream.resume();
+  }
+
+  /**
+   * Sends the response's head to the client, and what follows after it. Closed = the client or the exchange is gone.
+   */
+  private passOn(head: Head, last: boolean, more: boolean): Flow {
+    const { exchange } = this;
+    const { listener } = exchange;
+    const { viaLine } = listener;
+    const { decorates } = exchange.route!;
+    const client = exchange.client!;
+    const upstream = this.upstream!;
+    if (head.status === 101) {
       this.countBytes(upstream);
       exchange.deadlines.close();
       this.upstream = null;
@@ -329,7 +373,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
         head,
         decorates ? ResponseLines.forEndpoint(exchange, head, null) : nothing,
       );
-      return;
+      return Flow.Closed;
     }
     const lines = decorates || viaLine !== null ? ResponseLines.forEndpoint(exchange, head, viaLine) : nothing;
     const { compress } = exchange.route!;
@@ -337,10 +381,11 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     const flow = client.sendHead(head, lines, last, more);
     if (last) {
       exchange.complete(flow);
-      return;
+      return flow;
     }
     if (this.filter === null) upstream.forward(client);
     if (flow === Flow.Pause) this.awaitClient();
+    return flow;
   }
 
   /** The endpoint answered with a status that the route would rather not pass on. False = it has to. */
@@ -374,6 +419,10 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   }
 
   onData(bytes: Uint8Array, start: number, end: number, last: boolean): void {
+    if (this.held === Held.Head && last && start === end) {
+      this.held = Held.HeadAndEnd; // a body that ends with its connection, and was empty so far
+      return;
+    }
     const client = this.exchange.client!;
     const { filter } = this;
     const flow =
@@ -401,7 +450,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
 
   /** The client has taken what was sent. */
   resume(): void {
-    if (this.upstream !== null) this.upstream.resume();
+    if (this.upstream !== null && this.held === Held.Nothing) this.upstream.resume();
   }
 
   /** The endpoint failed. */
@@ -413,6 +462,10 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     this.upstream = null;
     this.lastFailure = f;
     exchange.deadlines.clear(Deadline.Attempt);
+    if (this.held !== Held.Nothing) {
+      this.held = Held.Nothing;
+      exchange.hooked!.wait!.forget();
+    }
     const { pool } = this.pool!;
     const counters = this.countBytes(failed);
     if (phaseOf(f) === Phase.Connect) {

@@ -18,9 +18,11 @@ import { requestIdText, sentRequestId } from "./forwarded.ts";
 import type { Generation } from "./generation.ts";
 import { type RequestExtra, type Sleeper, Verdict } from "./guard.ts";
 import { HeldLimits } from "./held-limits.ts";
+import type { HookRun } from "./hook-request.ts";
+import type { ResponseView } from "./hook-response.ts";
 import { KeptHead } from "./kept-head.ts";
 import type { Listener } from "./listener.ts";
-import { sendOwn } from "./own-answer.ts";
+import { keepOwn, type KeptOwn, resumeOwn, sendOwn } from "./own-answer.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
 import { badPath, bodyTooLarge } from "./refusals.ts";
 import { addressOf, requestFacts } from "./request-facts.ts";
@@ -73,7 +75,12 @@ export class Exchange implements DeadlineOwner {
   /** Watches that the client is fast enough; null = it may be as slow as it likes. */
   pace: ClientPace | null = null;
 
+  /** What the route's hooks make of this request; null = there are none. */
+  hooked: HookRun | null = null;
+
   private ownPace: ClientPace | null = null;
+  /** An answer of ours that waits for a hook. */
+  private ownHeld: KeptOwn | null = null;
   private readonly requestSide: RequestSide;
   private readonly kept = new KeptHead();
   /** The response has been handed over whole, but the client has not taken all of it. */
@@ -149,7 +156,8 @@ export class Exchange implements DeadlineOwner {
 
   /** Does what the route says. head = the request's, opened in requestFacts. */
   private act(head: Head, more: boolean): void {
-    const { pool, redirect, respond } = this.route!;
+    const { redirect, respond } = this.route!;
+    const pool = this.hooked?.pool ?? this.route!.pool;
     if (pool !== null) {
       this.attempts.start(pool, head, more);
       return;
@@ -180,6 +188,11 @@ export class Exchange implements DeadlineOwner {
   /** The request head once more, in a shared Head that is valid until the next call. */
   headAgain(): Head {
     return this.kept.again();
+  }
+
+  /** The same in a Head of the caller's, with room for headersMax fields. */
+  headInto(head: Head): void {
+    this.kept.into(head);
   }
 
   /** The same, opened in requestFacts, in the form that is forwarded. */
@@ -245,10 +258,26 @@ export class Exchange implements DeadlineOwner {
     this.status = head.status;
     this.isOwnAnswer = true;
     this.answeredMs = this.listener.clock.cachedMs;
-    const decorates = decorate && this.route!.decorates;
-    sendOwn(this.client!, decorates ? ResponseLines.forOwn(this, head) : nothing);
+    const { responseHooks, decorates } = this.route!;
+    if (decorate && responseHooks !== null) {
+      const verdict = responseHooks.show(this, head);
+      if (verdict === Verdict.Wait) this.ownHeld = keepOwn(this.method);
+      if (verdict !== Verdict.Pass) return Verdict.Done;
+    }
+    sendOwn(this.client!, decorate && decorates ? ResponseLines.forOwn(this, head) : nothing);
     this.finish(0);
     return Verdict.Done;
+  }
+
+  /** The response that the hook was shown goes on. */
+  onResponseHook(view: ResponseView): void {
+    const { ownHeld } = this;
+    if (ownHeld === null) {
+      this.attempts.goOn(view.again());
+      return;
+    }
+    sendOwn(this.client!, ResponseLines.forOwn(this, resumeOwn(ownHeld)));
+    this.finish(0);
   }
 
   private answerError(status: number, lines: Scratch): void {
@@ -362,6 +391,9 @@ export class Exchange implements DeadlineOwner {
     this.sleeper = null;
     this.deadlines.close();
     if (listener.accessLog !== null) listener.accessLog.write(this);
+    if (this.hooked !== null) this.hooked.end();
+    this.hooked = null;
+    this.ownHeld = null;
     if (this.limits.any) this.limits.release();
     if (this.extras.length > 0) this.extras.length = 0;
     this.attempts.forget();

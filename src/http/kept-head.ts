@@ -24,10 +24,15 @@ export class KeptHead {
 
   /** In a shared Head that is valid until the next call. */
   again(): Head {
+    this.into(againHead);
+    return againHead;
+  }
+
+  /** In a Head of the caller's, with room for headersMax fields; valid until the end of the exchange. */
+  into(head: Head): void {
     const { bytes, end } = this;
     // It was parsed before. Should it ever be another now, its table would be left with another request's fields.
-    if (parseRequest(bytes, 0, end, againHead, end, headersMax) !== end) throw new Error("a kept head is lost");
-    return againHead;
+    if (parseRequest(bytes, 0, end, head, end, headersMax) !== end) throw new Error("a kept head is lost");
   }
 
   forget(): void {

@@ -120,3 +120,31 @@ export function sendOwn(client: ServerStream, added: Scratch): Flow {
   client.sendHead(head, added, false, true);
   return client.sendData(content, 0, length, true);
 }
+
+/** A response that was ended, put aside while another one may be made. */
+export interface KeptOwn {
+  readonly head: Uint8Array;
+  readonly method: Method;
+  readonly body: Uint8Array;
+  readonly bodyLength: number;
+}
+
+/** Puts the response that was ended last aside. */
+export function keepOwn(method: Method): KeptOwn {
+  const content = bodyIsConstant ? body : copyOf(body, 0, bodyLength);
+  return { head: copyOf(text.bytes, 0, text.length), method, body: content, bodyLength };
+}
+
+/** Makes a response that was put aside the one to be sent; its head as endOwn() returned it. */
+export function resumeOwn(kept: KeptOwn): Head {
+  text.length = 0;
+  text.putAll(kept.head);
+  const end = text.length;
+  if (parseResponse(text.bytes, 0, end, head, kept.method, end, headersMax) !== end) {
+    throw new Error("a response of ours that was put aside is lost");
+  }
+  body = kept.body;
+  bodyLength = kept.bodyLength;
+  bodyIsConstant = true;
+  return head;
+}

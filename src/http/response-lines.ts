@@ -1,6 +1,6 @@
 // The header lines that responses get on their way to the client, and the fields of the endpoint that go: limits, CORS,
-// the route's edits, cookies, in this order, so that an edit may take away what came before it but not a cookie that
-// keeps a session together.
+// the route's edits, its hook, cookies, in this order, so that an edit may take away what came before it but not a
+// cookie that keeps a session together.
 
 import { Scratch } from "../base/bytes.ts";
 import type { Head } from "../wire/head.ts";
@@ -44,6 +44,7 @@ function decorate(x: Exchange, head: Head): Head {
   x.limits.put(lines);
   if (route.cors !== null) route.cors.decorate(request, head, lines);
   if (route.responseEdits !== null) route.responseEdits.apply(head, lines, requestFacts);
+  if (x.hooked !== null && x.hooked.view !== null) x.hooked.view.apply(head, lines);
   return request;
 }
 
@@ -53,7 +54,7 @@ function putCookies(x: Exchange, request: Head, head: Head): void {
   const arms = x.route!.arms;
   if (stickiness === null && (arms === null || arms.sticky === null)) return;
   const secure = clientScheme(x.client!, request, x.listener) === "https";
-  if (arms !== null && arms.sticky !== null) arms.sticky.answered(x.armSticky, x.arm, secure, lines);
+  if (arms !== null && arms.sticky !== null && x.arm >= 0) arms.sticky.answered(x.armSticky, x.arm, secure, lines);
   if (stickiness === null) return;
   const keeps = pool.keepsPreferred(attempts.pick);
   stickiness.answered(attempts.sticky, attempts.index, keeps, head, secure, lines);

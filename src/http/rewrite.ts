@@ -105,7 +105,7 @@ function byteAt(bytes: Uint8Array, at: number, end: number): number {
 }
 
 /** True if a segment of the path is "." or "..", escaped or not, also with a parameter behind it (";…"). */
-function hasDotSegment(bytes: Uint8Array, start: number, end: number): boolean {
+export function hasDotSegment(bytes: Uint8Array, start: number, end: number): boolean {
   let at = start;
   while (at < end) {
     let dots = 0;

@@ -9,6 +9,7 @@ import type { Compress } from "./compress.ts";
 import type { Cors } from "./cors.ts";
 import type { Guard } from "./guard.ts";
 import type { CompiledEdits } from "./header-edits.ts";
+import type { ResponseHooks } from "./hooks.ts";
 import type { Mirror } from "./mirror.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
 import type { Redirect } from "./redirect.ts";
@@ -47,6 +48,8 @@ export interface Route extends ClientTimeouts, RouteAction {
   readonly minRate: MinRateConfig | null;
   /** What a request has to pass before the action. */
   readonly guard: Guard | null;
+  /** What responses have to pass on their way back. */
+  readonly responseHooks: ResponseHooks | null;
   readonly mirror: Mirror | null;
   readonly rewrite: Rewrite | null;
   readonly requestEdits: CompiledEdits | null;
@@ -55,6 +58,6 @@ export interface Route extends ClientTimeouts, RouteAction {
   readonly compress: Compress | null;
   /** What {1} to {9} are taken from: the expressions of match.regex, in order; empty = nothing. */
   readonly captures: readonly Regex[];
-  /** True if responses may get lines of ours: edits, CORS, cookies, limits. */
+  /** True if responses may get lines of ours: edits, CORS, cookies, limits, hooks. */
   readonly decorates: boolean;
 }

@@ -153,6 +153,7 @@ export function plainRoute(pool: PoolRuntime): Route {
     retry: compileRetry(defaultRetry),
     minRate: null,
     guard: null,
+    responseHooks: null,
     mirror: null,
     rewrite: null,
     requestEdits: null,

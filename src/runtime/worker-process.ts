@@ -124,6 +124,15 @@ class Inbox {
   }
 }
 
+function becomeUser(user: string, log: LevelLog): void {
+  try {
+    dropPrivileges(user);
+  } catch (error) {
+    log.write(LogLevel.Error, "cannot give up privileges", { user, reason: String(error) });
+    exit(1); // traffic must not be carried with more rights than the operator wants
+  }
+}
+
 /** Runs this process as a worker. Returns at once; the process lives until the supervisor ends it or is gone. */
 export function runWorker<G>(maker: PlaneMaker<G>): void {
   const boot = JSON.parse(variable(BOOT_VARIABLE)!) as WorkerBoot;
@@ -163,14 +172,7 @@ export function runWorker<G>(maker: PlaneMaker<G>): void {
       log.level = level;
     },
     checkUser: (user) => void lookUpIdentity(user),
-    becomeUser(user) {
-      try {
-        dropPrivileges(user);
-      } catch (error) {
-        log.write(LogLevel.Error, "cannot give up privileges", { user, reason: String(error) });
-        exit(1); // traffic must not be carried with more rights than the operator wants
-      }
-    },
+    becomeUser: (user) => becomeUser(user, log),
     evaluateModule: importBundle,
     rssBytes,
     pid,
