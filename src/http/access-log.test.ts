@@ -34,6 +34,7 @@ function finished(head: string, over: Partial<Record<keyof Exchange, unknown>> =
     requestIdText: () => "req-1",
     listener: { name: "web", trustedProxies: [], scheme: "http" },
     route: { name: "shop" },
+    hooked: null,
     ...over,
   } as unknown as Exchange;
 }
@@ -156,6 +157,35 @@ describe("access log", () => {
     const refused = failure(Side.Client, Phase.RequestHead, FailureCause.Protocol);
     log.writeRefused({ name: "web" } as never, new RecordingStream("192.0.2.7"), 400, refused);
     expect(written).toBe('192.0.2.7 - - [22/Nov/2026:03:04:05 +0000] "-" 400 0 "-" "-"\n');
+  });
+
+  test("fields of hooks come last, as many as the line has room for", () => {
+    const logFields = [
+      ["user", 'a"é\n'],
+      ["ms", 1.5],
+      ["cached", false],
+      ["empty", ""],
+    ] as const;
+    const hooked = { logFields };
+    const text = line("json", "", finished(plain, { hooked }));
+    const asUtf8 = Buffer.from(text, "latin1").toString();
+    expect(JSON.parse(asUtf8)).toMatchObject({
+      referer: "http://r/",
+      user: 'a"é\n',
+      ms: 1.5,
+      cached: false,
+      empty: "",
+    });
+    expect(line("template", "{status}", finished(plain, { hooked }))).toBe(
+      '200 user="a\\x22\\xc3\\xa9\\x0a" ms=1.5 cached=false empty=""\n',
+    );
+    expect(line("template", "{status}", finished(plain, { hooked: { logFields: null } }))).toBe("200\n");
+    const many = Array.from({ length: 32 }, (_, i) => [`field${i}`, "x".repeat(390)] as const);
+    const long = line("json", "", finished(plain, { hooked: { logFields: many } }));
+    expect(long.length).toBeLessThanOrEqual(logLineBytesMax);
+    const fields = Object.keys(JSON.parse(long) as object).filter((name) => name.startsWith("field"));
+    expect(fields.length).toBeGreaterThan(5);
+    expect(fields.length).toBeLessThan(32);
   });
 });
 

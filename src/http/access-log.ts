@@ -13,6 +13,7 @@ import { FIELD_VALUE, FIELD_VALUE_END, FIELD_WIDTH, findField, type Head, HeadFl
 import { latin1 } from "../wire/h1/tables.ts";
 import type { Exchange } from "./exchange.ts";
 import { clientAddress } from "./forwarded.ts";
+import type { LogField } from "./hook-request.ts";
 import type { Listener } from "./listener.ts";
 
 interface Part {
@@ -39,6 +40,8 @@ class Entry {
   attempts = 0;
   failure: Failure = 0;
   requestId = "";
+  /** What hooks have to say. */
+  hookFields: readonly LogField[] | null = null;
 }
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -49,6 +52,7 @@ const otherBytes = 400;
 const shorterBy = 4;
 const quote = 34;
 const backslash = 92;
+const brace = 125;
 const hex = latin1("0123456789abcdef");
 const dash = latin1("-");
 
@@ -97,6 +101,7 @@ export class AccessLog {
     entry.attempts = x.attempts.count;
     entry.failure = x.failure;
     entry.requestId = x.requestIdText();
+    entry.hookFields = x.hooked === null ? null : x.hooked.logFields;
     this.emit();
   }
 
@@ -120,6 +125,7 @@ export class AccessLog {
     entry.attempts = 0;
     entry.failure = f;
     entry.requestId = "";
+    entry.hookFields = null;
     this.emit();
   }
 
@@ -146,6 +152,31 @@ export class AccessLog {
       if (part.field === null) line.putAll(part.bytes);
       else this.putField(part.field);
     }
+    if (this.entry.hookFields !== null) this.putHookFields(this.entry.hookFields);
+  }
+
+  /** Behind all others; those that do not fit into the line are left out. */
+  private putHookFields(fields: readonly LogField[]): void {
+    const { line, json } = this;
+    if (json) line.length--; // the closing brace
+    for (const [name, value] of fields) {
+      const start = line.length;
+      line.putText(json ? `,"${name}":` : ` ${name}=`);
+      if (typeof value !== "string") line.putText(String(value));
+      else if (json) line.putAll(utf8.encode(JSON.stringify(value.slice(0, otherBytes / this.shorter))));
+      else this.putQuoted(value);
+      if (line.length <= logLineBytesMax - 2) continue;
+      line.length = start;
+      break;
+    }
+    if (json) line.putByte(brace);
+  }
+
+  private putQuoted(text: string): void {
+    const bytes = utf8.encode(text);
+    this.line.putByte(quote);
+    if (bytes.length > 0) this.putSpan(bytes, 0, bytes.length, otherBytes);
+    this.line.putByte(quote);
   }
 
   private readClock(): void {
