@@ -65,8 +65,9 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   private upstream: H1Client | null = null;
   /** Changes the response's body on its way. */
   private filter: BodyFilter | null = null;
-  /** The request's copy for a mirror. */
+  /** The request's copy for a mirror, and whether it has been drawn if there is to be one. */
   private copy: MirrorRun | null = null;
+  private drawn = false;
   /** What of a response waits for a hook. */
   private held: Held = Held.Nothing;
   private bytesInBefore = 0;
@@ -96,6 +97,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     this.held = Held.Nothing;
     this.freshOnly = false;
     this.lastFailure = 0;
+    this.drawn = false;
   }
 
   /** Sends the request to the pool. head = the request's, opened in requestFacts; more as in sendHead. */
@@ -255,7 +257,8 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     if (route.rewrite !== null && !route.rewrite.apply(head, requestFacts)) return exchange.abandon(badPath);
     if (exchange.hooked !== null) exchange.hooked.applyTarget(head);
     if (bodyLength !== 0) exchange.deadlines.clear(Deadline.Attempt); // the client's time is not the endpoint's
-    if (route.mirror !== null && this.count === 1) {
+    if (route.mirror !== null && !this.drawn) {
+      this.drawn = true; // not anew for another attempt
       this.copy = route.mirror.begin(head, added, requestFacts, exchange.generation!);
     }
     const { copy, replay } = this;

@@ -216,7 +216,7 @@ export class Question implements SubRequestOwner {
   begin(waiter: VerdictWaiter, text: Uint8Array): AuthVerdict | null {
     const { auth, hash, holder } = this;
     const message = { head: text, body: null, trailers: null, hash };
-    this.request = new SubRequest(auth.parts, auth.pool.pool, auth.terms, Method.Get, message, holder, this);
+    this.request = new SubRequest(auth.parts, auth.pool, auth.terms, Method.Get, message, holder, this);
     this.join(waiter, text);
     this.starting = true;
     this.request.start();

@@ -115,7 +115,7 @@ export class Mirror {
   /** Sends a copy that is whole. */
   send(run: MirrorRun, method: Method, body: Uint8Array | null, trailers: Uint8Array | null): void {
     const message = { head: run.head, body, trailers, hash: run.hash };
-    new SubRequest(this.parts, this.pool.pool, this.terms, method, message, run.holder, run).start();
+    new SubRequest(this.parts, this.pool, this.terms, method, message, run.holder, run).start();
   }
 
   countLost(): void {

@@ -43,7 +43,7 @@ class Asked implements SubRequestOwner {
     const whole = body === undefined ? null : latin1(body);
     const rest = trailers === undefined ? null : latin1(trailers);
     const message = { head: latin1(text), body: whole, trailers: rest, hash: 0 };
-    this.request = new SubRequest(rig.parts, rig.pool, { ...terms, ...change }, method, message, rig.holder, this);
+    this.request = new SubRequest(rig.parts, rig.runtime, { ...terms, ...change }, method, message, rig.holder, this);
     this.request.start();
   }
   get ended(): string {
@@ -201,6 +201,23 @@ describe("another endpoint", () => {
     expect([asked.ended, rig.connections.length, ...rig.underWay]).toEqual(["", 1, 0, 0, 0, 0, 0]);
     expect(rig.end()).toEqual([0, 0, 0]);
   });
+});
+
+test("goes on in the pool that took this one's place, if its endpoints were all replaced", () => {
+  const [rig, empty, newer] = [new PoolRig([{}, {}]), new PoolRig([{ weight: 0 }]), new PoolRig([{}, {}, {}])];
+  const early = new Asked(rig);
+  rig.latest.open();
+  rig.pool.members.forEach((_, index) => rig.pool.setTarget(index, null));
+  rig.runtime.successor = empty.runtime;
+  expect(new Asked(rig).ended).toBe("Proxy Queue no-endpoint");
+  empty.runtime.successor = newer.runtime;
+  const late = new Asked(rig);
+  rig.latest.open().receive(ok);
+  expect([late.ended, newer.sum("requests")]).toEqual(["well", 1]);
+  rig.connections[0]!.break(Cause.Reset);
+  rig.latest.open().receive(ok);
+  expect([early.ended, newer.sum("requests"), rig.connections.length]).toEqual(["well", 2, 3]);
+  expect([...rig.underWay, ...newer.underWay]).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 });
 
 describe("without waiting", () => {

@@ -8,7 +8,7 @@ import { headersMax } from "../base/limits.ts";
 import type { Clock } from "../base/ports.ts";
 import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
 import { markTried, type PickState } from "../balance/balancer.ts";
-import { newPickState } from "../balance/pick-state.ts";
+import { newPickState, resetPickState } from "../balance/pick-state.ts";
 import { readTrailerSection } from "../codec/chunked-body.ts";
 import type { ClientTimeouts, H1Client } from "../codec/h1-client.ts";
 import { Flow, type UpstreamSink } from "../codec/stream.ts";
@@ -18,6 +18,7 @@ import { EC } from "../stats/columns.ts";
 import { parseRequest } from "../wire/h1/parse.ts";
 import { dropFields, Head, Method, Name } from "../wire/head.ts";
 import { hashOf } from "./hash-key.ts";
+import type { PoolRuntime } from "./pool-runtime.ts";
 import { allowRetry, type AttemptHistory, Retry, type RetryPolicy } from "./retry.ts";
 import type { TemplateFacts } from "./template.ts";
 
@@ -96,7 +97,8 @@ export class SubRequest implements UpstreamSink, TimerOwner, AttemptHistory {
   nothingSent = false;
 
   private readonly parts: SubRequestParts;
-  private readonly pool: Pool;
+  private runtime: PoolRuntime;
+  private pool: Pool;
   private readonly terms: SubRequestTerms;
   private readonly message: SubRequestMessage;
   private readonly holder: Holder;
@@ -118,7 +120,7 @@ export class SubRequest implements UpstreamSink, TimerOwner, AttemptHistory {
   /** method: that of the message. Nothing happens before start(). */
   constructor(
     parts: SubRequestParts,
-    pool: Pool,
+    runtime: PoolRuntime,
     terms: SubRequestTerms,
     method: Method,
     message: SubRequestMessage,
@@ -126,14 +128,15 @@ export class SubRequest implements UpstreamSink, TimerOwner, AttemptHistory {
     owner: SubRequestOwner,
   ) {
     this.parts = parts;
-    this.pool = pool;
+    this.runtime = runtime;
+    this.pool = runtime.pool;
     this.terms = terms;
     this.method = method;
     this.message = message;
     this.holder = holder;
     this.owner = owner;
     this.bodyLeft = terms.answerBytesMax;
-    this.pick = newPickState(pool.members.length);
+    this.pick = newPickState(runtime.pool.members.length);
     this.pick.hash = message.hash;
   }
 
@@ -164,10 +167,17 @@ export class SubRequest implements UpstreamSink, TimerOwner, AttemptHistory {
   // ---- an attempt
 
   private dispatch(): void {
-    const { pool, pick, parts } = this;
-    pick.nowMs = parts.clock.cachedMs;
+    const { pool, pick, runtime } = this;
+    const nowMs = this.parts.clock.cachedMs;
+    pick.nowMs = nowMs;
     const index = pool.acquire(pick);
-    if (index === OVER_LIMIT) this.end(pool.circuit!.refuse("requests"));
+    if (index === NOBODY && runtime.successor !== null) {
+      this.runtime = runtime.successor; // its endpoints were all replaced in the meantime
+      this.pool = this.runtime.pool;
+      resetPickState(pick, this.pool.members.length, nowMs);
+      pick.hash = this.message.hash;
+      this.dispatch();
+    } else if (index === OVER_LIMIT) this.end(pool.circuit!.refuse("requests"));
     else if (index === NOBODY) this.end(this.failure || nobodyThere);
     else if (index < 0) this.end(allFull);
     else this.attempt(index);
