@@ -117,6 +117,11 @@ function afterRequest(exchange: OriginExchange, task: () => void): void {
   exchange.onEnd = task;
 }
 
+/** Answers with this status and body when the whole request has arrived. */
+export function whenWhole(status: number, body = ""): Behaviour {
+  return (exchange) => afterRequest(exchange, () => answer(exchange, status, body));
+}
+
 /** Everything as it came: head, then body (the first 64 KB, without chunked framing), then trailers. */
 function echo(exchange: OriginExchange): void {
   afterRequest(exchange, () => {
