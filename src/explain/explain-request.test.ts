@@ -2,7 +2,7 @@
 // clients would get. That it is what traffic gets: test/scenario/explain.test.ts.
 
 import { describe, expect, test } from "bun:test";
-import { loadText } from "../config/load.ts";
+import { loadText, loadValue } from "../config/load.ts";
 import type { Config } from "../model/config.ts";
 import { type DescribedRequest, describeRequest } from "./described-request.ts";
 import { atRest, explainRequest } from "./explain-request.ts";
@@ -252,6 +252,19 @@ describe("what has to be passed", () => {
     ]);
     expect(armsOf(explained)).toMatchObject([{ pool: "app", refused: null }]);
   });
+});
+
+test("hooks of a module are named, and not called", () => {
+  const called = (): never => {
+    throw new Error("called");
+  };
+  const routes = [{ forward: "app", hooks: { request: called } }];
+  const value = { listeners: { web: { bind: "0.0.0.0:80", routes } }, pools: { app: { endpoints: ["a:1"] } } };
+  const explained = ask(loadValue(value, "x").config!, "http://h/");
+  expect(explained.checks).toMatchObject([
+    { check: "hooks", verdict: "assumed", detail: "request; a dry run does not call them" },
+  ]);
+  expect(isServed(explained)).toBe(true);
 });
 
 describe("what the route does", () => {
