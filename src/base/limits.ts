@@ -184,7 +184,7 @@ export const mirrorCopiesMax = limit(
   "mirrorCopiesMax",
   1024,
   "copies",
-  "copies of requests for mirror pools in progress in one worker; requests beyond it are not copied",
+  "copies for mirror pools in progress in one worker, or a tenth of its open files; requests beyond are not copied",
 );
 export const mirrorBytesMax = limit(
   "mirrorBytesMax",

@@ -10,7 +10,7 @@ import { ExchangePool } from "./exchange-pool.ts";
 import { AcceptGate } from "./accept-gate.ts";
 import type { Generation, ListenerPlan } from "./generation.ts";
 import { Listener } from "./listener.ts";
-import { MirrorLoad } from "./mirror.ts";
+import { MirrorLoad, mirrorLoadFor } from "./mirror.ts";
 import type { Passwords } from "./password-desk.ts";
 import { ReplayMemory } from "./replay-buffer.ts";
 
@@ -42,7 +42,7 @@ export function planeOf(context: WorkerContext): DataPlane {
 
 export class DataPlane {
   /** Copies of requests in progress. */
-  readonly mirrorLoad = new MirrorLoad();
+  readonly mirrorLoad: MirrorLoad;
   private readonly context: WorkerContext;
   readonly connector: Connector;
   private readonly exchanges: ExchangePool;
@@ -58,6 +58,7 @@ export class DataPlane {
     const { env, columns, worker } = context;
     this.context = context;
     planes.set(context, this);
+    this.mirrorLoad = mirrorLoadFor(context.connectionsMax);
     this.gate = new AcceptGate(context.connectionsMax, () => this.connector.closeAllIdle());
     this.connector = new Connector(env.net, env.clock, env.timers, columns, worker, this.gate);
     this.exchanges = new ExchangePool(columns.worker(worker));

@@ -3,13 +3,13 @@
 
 import { describe, expect, test } from "bun:test";
 import { Scratch } from "../base/bytes.ts";
-import { mirrorMs } from "../base/limits.ts";
+import { mirrorCopiesMax, mirrorMs } from "../base/limits.ts";
 import { seededRng } from "../base/seeded-rng.ts";
 import { readTrailerSection } from "../codec/chunked-body.ts";
 import { PC } from "../stats/columns.ts";
 import { latin1 } from "../wire/h1/tables.ts";
 import { FIELD_DROPPED, FIELD_ID, FIELD_WIDTH, HeadFlag } from "../wire/head.ts";
-import { Mirror, MirrorLoad, type MirrorRun } from "./mirror.ts";
+import { Mirror, MirrorLoad, mirrorLoadFor, type MirrorRun } from "./mirror.ts";
 import { anyAnswer, PoolRig } from "./pool-rig.ts";
 import { factsOf } from "./test-facts.ts";
 import { requestHead, sentHead } from "./test-kit.ts";
@@ -213,6 +213,11 @@ describe("no copy", () => {
     expect([bench.load.copies, bench.load.bytes, bench.lost]).toEqual([1, 100, 3]);
     first!.end();
     expect(bench.left).toEqual(nothing);
+  });
+
+  test("beyond a ninth of the sockets", () => {
+    const copies = [0, 3, 100, 1_000_000].map((sockets) => mirrorLoadFor(sockets).copiesMax);
+    expect(copies).toEqual([mirrorCopiesMax, 1, 11, mirrorCopiesMax]);
   });
 
   test("where the pool has no place at once", () => {

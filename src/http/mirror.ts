@@ -50,6 +50,15 @@ export class MirrorLoad {
   }
 }
 
+/** Of the sockets that a process may have: those that copies may take, which clients would lack. */
+const socketShare = 1 / 9;
+
+/** For a worker that may have so many sockets; 0 = no bound. */
+export function mirrorLoadFor(socketsMax: number): MirrorLoad {
+  if (socketsMax === 0) return new MirrorLoad();
+  return new MirrorLoad(Math.min(mirrorCopiesMax, Math.max(1, Math.floor(socketsMax * socketShare))));
+}
+
 /** What a worker mirrors with. */
 export interface MirrorParts extends SubRequestParts {
   readonly rng: Rng;

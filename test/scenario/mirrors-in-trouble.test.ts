@@ -7,7 +7,7 @@ import { startFlow } from "./lib/flow.ts";
 import { hold } from "./lib/held.ts";
 import { type Origin, startOrigin } from "./lib/origin.ts";
 import { type Behaviour, patternBody, whenWhole } from "./lib/origin-behaviours.ts";
-import { type Sluice, startSluice } from "./lib/sluice.ts";
+import { type Sluice, sluiceCommand, startSluice } from "./lib/sluice.ts";
 import { waitFor } from "./lib/wait.ts";
 
 const [app, mirror, next] = ["app", "mirror", "next"].map((name) => startOrigin({ name })) as [Origin, Origin, Origin];
@@ -132,6 +132,16 @@ test("a mirror that never answers: everything is lost after its time, and nobody
   expect((await lost("copies")) - before).toBe(sixty);
 });
 
+test("a mirror that never answers does not take the descriptors that clients need", async () => {
+  const command = ["sh", "-c", 'ulimit -n 120; exec "$@"', "sh", ...sluiceCommand("run")];
+  await using small = await startSluice(yaml(), { command });
+  const count = 130;
+  for (let i = 0; i < count; i++) expect((await request(small.address("web"), { path: "/silent" })).status).toBe(200);
+  const copies = (await small.metrics()).sum("sluice_endpoint_active_requests", { pool: "copies" });
+  expect(copies).toBeGreaterThan(0);
+  expect(copies).toBeLessThanOrEqual(12);
+});
+
 test("a mirror with one place gets one at a time", async () => {
   app.on("/hold", whenWhole(204));
   for (let i = 0; i < 20; i++) expect((await request(web, { path: "/hold", headers: ["Host: one"] })).status).toBe(204);
@@ -148,9 +158,9 @@ test("a mirror that takes nothing: what is held for it is bounded, all requests 
   const rssBefore = sluice.memory().rss;
   const body = patternBody(4 << 20);
   const bytes = requestBytes(web, { method: "POST", path: "/stuck", headers: ["Host: large"], body });
-  const count = 48;
+  const count = 32;
   await many(count, () => bytes);
-  // 64 MB are 16 of the 48 bodies. Twice that is room for what the collector has not seen yet.
+  // 64 MB are 16 of the 32 bodies. Twice that is room for what the collector has not seen yet.
   expect(mirror.stats().byPath["/stuck"] ?? 0).toBeLessThanOrEqual(16);
   expect(sluice.memory().rss - rssBefore).toBeLessThan(128e6);
   await settled("copies");
