@@ -234,7 +234,8 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     uncork();
   }
 
-  private sendPhase(): Phase {
+  /** What a failure before the answer interrupts. */
+  sendPhase(): Phase {
     return this.requestDone ? Phase.ResponseHead : Phase.RequestBody;
   }
 

@@ -46,7 +46,11 @@ const routeTimeouts = map("a map of timeouts", {
     "For the head of the response, and between two arrivals of its body bytes; then 504.",
     formatMs(defaultRouteTimeouts.responseMs),
   ),
-  total: key(durationOrOff(), "The whole exchange, from request head to last byte.", off(defaultRouteTimeouts.totalMs)),
+  total: key(
+    durationOrOff(),
+    "The whole exchange, from request head to last byte; tunnels have `tunnelLifetime`.",
+    off(defaultRouteTimeouts.totalMs),
+  ),
   tunnel: key(
     duration(),
     "Silence, both ways, on an upgraded connection such as a WebSocket.",

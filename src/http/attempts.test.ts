@@ -207,6 +207,23 @@ describe("each attempt has its deadline", () => {
   });
 });
 
+test("the end of the whole request tells what it was at: connection, request or response", () => {
+  const rig = new ListenerRig({ endpoints: [{}], pool: {}, route: { totalMs: 500 } });
+  const upload = "PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab";
+  for (const [request, opens, line] of [
+    [get, false, "504 1 pC timeout\n"],
+    [get, true, "504 1 pH timeout\n"],
+    [upload, true, "504 1 pD timeout\n"],
+  ] as const) {
+    rig.log = "";
+    const client = rig.ask(request);
+    if (opens) rig.pool.latest.open();
+    rig.pool.time.pass(1000);
+    expect(client.sent()).toStartWith("HTTP/1.1 504");
+    expect([rig.log, rig.underWay]).toEqual([line, idle]);
+  }
+});
+
 describe("circuit", () => {
   test("requests beyond are refused", () => {
     const rig = new Rig({}, { circuit: { connections: 0, pending: 0, requests: 1 } });

@@ -504,6 +504,14 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     if (attemptMs !== 0 && exchange.answeredMs === 0) exchange.setDeadline(Deadline.Attempt, attemptMs);
   }
 
+  /** What a request that has no answer yet is at. */
+  get phase(): Phase {
+    if (this.queued) return Phase.Queue;
+    const { upstream } = this;
+    if (upstream === null) return Phase.ResponseHead;
+    return this.connectedMs === 0 ? Phase.Connect : upstream.sendPhase();
+  }
+
   /** The endpoint had its time for this attempt. */
   expire(): void {
     const { upstream } = this;

@@ -418,7 +418,7 @@ export class Exchange implements DeadlineOwner {
       const f = this.pace === null ? 0 : this.pace.judge();
       if (f !== 0) this.abandon(f);
     } else if (which === Deadline.Total) {
-      const phase = this.status === 0 ? Phase.ResponseHead : Phase.ResponseBody;
+      const phase = this.status === 0 ? this.attempts.phase : Phase.ResponseBody;
       this.abandon(failure(Side.Proxy, phase, FailureCause.Timeout));
     } else if (this.attempts.queued) {
       this.listener.counters[LC.queueTimeouts]!++;
