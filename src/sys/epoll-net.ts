@@ -320,14 +320,12 @@ class EpollConnection implements Connection, Pollable {
       const error = errorOf(this.fd);
       if (error !== 0) this.brokenBy = causeOfCode(errorName(error));
     }
-    if (!this.cutShort) {
-      if (this.finished) this.ended(Cause.None);
-      else if (!this.heardFin) {
-        this.heardFin = true;
-        this.events.onFinish();
-      }
+    if (!this.finished && !this.heardFin && !this.cutShort) {
+      this.heardFin = true;
+      this.events.onFinish();
+      if (this.brokenBy === Cause.None) return;
     }
-    if (this.brokenBy !== Cause.None) this.ended(this.brokenBy);
+    if (this.finished || this.brokenBy !== Cause.None) this.ended(this.brokenBy);
   }
 
   /** The end, from wherever it is heard first. */
