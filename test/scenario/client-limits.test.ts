@@ -121,7 +121,7 @@ const isRefused = (from: string): Promise<boolean> =>
     () => true,
   );
 
-test("connectionsPerClient: one more is closed before it has said anything; a place is free when one closes", async () => {
+test("connectionsPerClient: one more is closed before it says anything; a place is free when one closes", async () => {
   const from = "127.0.4.1";
   const some = [await connect(door, { from }), await connect(door, { from }), await connect(door, { from })];
   clients.push(...some);
