@@ -132,6 +132,31 @@ export const leadingEmptyLinesMax = limit(
   "lines",
   "empty lines ignored before a request line (RFC 9112 2.2)",
 );
+export const h2FrameBytesMax = limit(
+  "h2FrameBytesMax",
+  16_384,
+  "bytes",
+  "payload of an HTTP/2 frame that is sent to us (SETTINGS_MAX_FRAME_SIZE); a longer one ends the connection",
+);
+export const h2ContinuationsMax = limit(
+  "h2ContinuationsMax",
+  64,
+  "frames",
+  "CONTINUATION frames behind one HEADERS frame; more end the connection",
+);
+export const h2SettingsMax = limit("h2SettingsMax", 32, "settings", "in one SETTINGS frame; more end the connection");
+export const hpackTableBytesMax = limit(
+  "hpackTableBytesMax",
+  4096,
+  "bytes",
+  "fields that one direction of an HTTP/2 connection remembers, as RFC 7541 4.1 counts them",
+);
+export const hpackIntegerBytesMax = limit(
+  "hpackIntegerBytesMax",
+  4,
+  "bytes",
+  "of an HPACK integer behind its prefix; a longer one ends the connection",
+);
 export const lingerMs = limit(
   "lingerMs",
   2000,
@@ -266,6 +291,12 @@ export const logBufferBytesMax = limit(
 );
 export const eventsKept = limit("eventsKept", 256, "events", "health and state changes remembered for status");
 export const adminBodyBytesMax = limit("adminBodyBytesMax", 64 * 1024, "bytes", "body of a call of the admin API");
+export const explainTableBytesMax = limit(
+  "explainTableBytesMax",
+  16 * 1024 * 1024,
+  "bytes",
+  "table of a rate limit or of sticky clients that sluice explain --running looks at; larger ones are taken to be empty",
+);
 export const eventSubscribersMax = limit(
   "eventSubscribersMax",
   64,

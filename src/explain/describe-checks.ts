@@ -6,6 +6,7 @@ import { parseIp } from "../base/ip.ts";
 import { AccessList } from "../limit/access.ts";
 import type { ListenerConfig, RouteConfig } from "../model/config.ts";
 import type { AccessConfig, LimitKey } from "../model/route-config.ts";
+import { isLimitTooLarge } from "./dry-plan.ts";
 import type { DryLog } from "./dry-run.ts";
 import type { CheckWord } from "./explanation.ts";
 import { fieldValue, type Field } from "./message-text.ts";
@@ -60,13 +61,15 @@ function describeLimits(
   say: (check: string, verdict: CheckWord["verdict"], detail: string) => void,
 ): void {
   const limited = log !== null && log.cause === "limited";
-  const verdict = limited ? "refuses" : isLive ? "passes" : "assumed";
-  for (const { requests, perMs, burst, by, status } of rateLimits) {
+  const verdictOf = (isKnown: boolean): CheckWord["verdict"] =>
+    limited ? "refuses" : isLive && isKnown ? "passes" : "assumed";
+  for (const limit of rateLimits) {
+    const { requests, perMs, burst, by, status, scope } = limit;
     const rate = `${requests} in ${formatMs(perMs)} by ${keyText(by)}, ${burst} at once, else ${status}`;
-    say("rateLimit", verdict, rate);
+    say("rateLimit", verdictOf(scope === "exact" && !isLimitTooLarge(limit)), rate);
   }
   for (const { requests, by } of concurrency) {
-    say("concurrency", verdict, `${requests} in progress by ${keyText(by)}, else 429`);
+    say("concurrency", verdictOf(true), `${requests} in progress by ${keyText(by)}, else 429`);
   }
 }
 

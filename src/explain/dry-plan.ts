@@ -3,11 +3,13 @@
 // copied into them, or without one: then everybody is up and idle.
 
 import { parseIp } from "../base/ip.ts";
+import { explainTableBytesMax } from "../base/limits.ts";
 import { limitTables } from "../limit/limit-book.ts";
 import type { Config, EndpointConfig, ListenerConfig, PoolConfig, RouteConfig } from "../model/config.ts";
 import { defaultEndpoint } from "../model/defaults.ts";
 import type { Plan } from "../model/plan.ts";
-import { needsTokens, sessionTableWish } from "../pool/stickiness/build.ts";
+import type { RateLimitConfig } from "../model/route-config.ts";
+import { needsTokens, sessionTableName, sessionTableWish } from "../pool/stickiness/build.ts";
 import { type Columns, columnsBytes, type ColumnsSize, Health, openColumns, setSeed } from "../stats/columns.ts";
 import { sharedTableWords } from "../stats/shared-table.ts";
 import { TableArena, type TableWish } from "../stats/table-arena.ts";
@@ -45,11 +47,11 @@ export function dryPlan(
 ): DryPlan {
   const undiscovered = new Set<string>();
   const pools = reachedPools(config, route).map((pool) => {
-    if (live !== null) return pool;
+    if (live !== null) return withSmallTable(pool, isTableTooLarge(pool));
     if (pool.discovery.length > 0) undiscovered.add(pool.name);
-    return withoutState(pool);
+    return withSmallTable(withEndpoints(pool), true);
   });
-  const routes = route === null ? [] : [live === null ? reduced({ ...route, ...smallLimits(route) }) : reduced(route)];
+  const routes = route === null ? [] : [reduced(route, live !== null)];
   const accessLog = { format: "json", template: "", file: "-" } as const;
   const small: Config = { ...config, accessLog, listeners: [{ ...listener, routes }], pools, tests: [] };
   const workers = live?.plan.workers ?? 1;
@@ -59,7 +61,13 @@ export function dryPlan(
   const { endpointRows, resolved } = placeEndpoints(pools, columns, live);
   const poolRows = Object.fromEntries(pools.map((pool, row) => [pool.name, row]));
   if (live !== null) {
-    copyTables(wishes, tables, columns, live);
+    const large = new Set(config.pools.filter(isTableTooLarge).map(({ name }) => sessionTableName(name)));
+    copyTables(
+      wishes.filter(({ name }) => !large.has(name)),
+      tables,
+      columns,
+      live,
+    );
     copyPools(poolRows, columns, live);
   }
   const cookieKeys = live?.plan.cookieKeys ?? (needsTokens(small) ? [madeUpKey] : []);
@@ -73,21 +81,35 @@ function reachedPools(config: Config, route: RouteConfig | null): readonly PoolC
   return config.pools.filter(({ name }) => names.has(name));
 }
 
-/** Without what asks others, or works on bodies: a dry run has neither. */
-function reduced(route: RouteConfig): RouteConfig {
-  return { ...route, hooks: null, mirror: null, forwardAuth: null, compress: null };
+/** Without what asks others, or works on bodies: a dry run has neither. Tables that are not copied are small. */
+function reduced(route: RouteConfig, isLive: boolean): RouteConfig {
+  const rateLimits = route.rateLimits.map((limit) => {
+    return isLive && !isLimitTooLarge(limit) ? limit : { ...limit, keys: keysEnough };
+  });
+  return { ...route, rateLimits, hooks: null, mirror: null, forwardAuth: null, compress: null };
 }
 
-/** The tables of nobody but this request. */
-function smallLimits({ rateLimits }: RouteConfig): Pick<RouteConfig, "rateLimits"> {
-  return { rateLimits: rateLimits.map((limit) => ({ ...limit, keys: keysEnough })) };
+/** The counts of this limit are not looked at in a running instance: they would be too much to copy. */
+export function isLimitTooLarge({ keys }: RateLimitConfig): boolean {
+  return sharedTableWords({ keys, values: 1 }) * 4 > explainTableBytesMax;
 }
 
-function withoutState(pool: PoolConfig): PoolConfig {
+/** The same of the pool's sticky clients. */
+export function isTableTooLarge(pool: PoolConfig): boolean {
+  const wish = sessionTableWish(pool);
+  return wish !== null && sharedTableWords(wish) * 4 > explainTableBytesMax;
+}
+
+function withSmallTable(pool: PoolConfig, isSmall: boolean): PoolConfig {
   const { sticky } = pool;
-  const endpoints = pool.endpoints.length > 0 || pool.discovery.length === 0 ? pool.endpoints : [unknownEndpoint];
-  if (sticky === null || sticky.by === "cookie") return { ...pool, endpoints };
-  return { ...pool, endpoints, sticky: { ...sticky, size: keysEnough } };
+  return !isSmall || sticky === null || sticky.by === "cookie"
+    ? pool
+    : { ...pool, sticky: { ...sticky, size: keysEnough } };
+}
+
+function withEndpoints(pool: PoolConfig): PoolConfig {
+  const hasNone = pool.endpoints.length === 0 && pool.discovery.length > 0;
+  return hasNone ? { ...pool, endpoints: [unknownEndpoint] } : pool;
 }
 
 /** Stands for the endpoints that discovery will find. */

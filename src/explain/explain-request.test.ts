@@ -4,6 +4,8 @@
 import { describe, expect, test } from "bun:test";
 import { loadText, loadValue } from "../config/load.ts";
 import type { Config } from "../model/config.ts";
+import type { Plan } from "../model/plan.ts";
+import { columnsBytes, Health, openColumns } from "../stats/columns.ts";
 import { type DescribedRequest, describeRequest } from "./described-request.ts";
 import { atRest, explainRequest } from "./explain-request.ts";
 import type { ArmWord, Explanation, ForwardOutcome } from "./explanation.ts";
@@ -424,5 +426,70 @@ pools: { app: ${pool} }
     const some = endpointOf(`{ ${two}, balance: ip-hash, ${discovery} }`);
     expect(some.id).toBeNull();
     expect(some.candidates).toHaveLength(2);
+  });
+});
+
+describe("with the state of a running instance", () => {
+  const config = load(`
+listeners: { web: { bind: "0.0.0.0:80", routes: [
+  { match: { path: /big }, forward: big, rateLimit: { requests: 1, keys: 10000000 } },
+  { forward: app, rateLimit: { requests: 1, scope: worker } }] } }
+pools:
+  app: { endpoints: ["a:1", "b:1", "10.0.0.3:1", "10.0.0.4:1"], health: { path: / } }
+  big: { endpoints: ["a:1", "b:1"], sticky: { by: source-ip, size: 10000000 } }
+`);
+  const size = { workers: 2, listeners: 1, endpoints: 8 };
+  const columns = openColumns(new ArrayBuffer(columnsBytes(size)), size);
+  columns.weight.fill(1);
+  const rows = { app: { "a:1": 5, "b:1": 1, "10.0.0.3:1": 2, "10.0.0.4:1": 0 }, big: { "a:1": 3, "b:1": 4 } };
+  const plan: Plan = {
+    generation: 7,
+    config,
+    workers: 2,
+    listenerRows: { web: 0 },
+    endpointRows: rows,
+    poolRows: { app: 1, big: 0 },
+    tables: {},
+    cookieKeys: [],
+    hooks: null,
+    resolved: { 5: null, 1: "10.0.0.9", 3: "10.0.0.1", 4: "10.0.0.2" },
+  };
+  const live = { plan, columns, nowMs: 1000 };
+  const reasonOf = (pool: string, id: string): string => (id === "10.0.0.4:1" ? `${pool} says so` : "");
+  const explainLive = (request: string): Explanation => {
+    const explained = explainRequest({ ...atRest(config), live, reasonOf }, describeRequest(request), null);
+    if ("problem" in explained) throw new Error(explained.problem);
+    return explained;
+  };
+
+  test("endpoints are as they are now, and nothing of it is changed", () => {
+    columns.health[0] = Health.Down;
+    columns.active[1] = 7;
+    columns.active[2] = 3;
+    const before = [...new Int32Array(columns.control.buffer as ArrayBuffer)];
+    const explained = explainLive("http://h/");
+    expect(armsOf(explained)[0]?.endpoint).toEqual({
+      id: null,
+      now: "10.0.0.3:1",
+      by: "least-connections",
+      candidates: [
+        { id: "b:1", address: "b:1" },
+        { id: "10.0.0.3:1", address: "10.0.0.3:1" },
+      ],
+      others: [
+        { id: "a:1", address: "a:1", reason: "not in use" },
+        { id: "10.0.0.4:1", address: "10.0.0.4:1", reason: "app says so" },
+      ],
+    });
+    // Each worker counts for itself: nobody else can know.
+    expect(explained.checks).toMatchObject([{ check: "rateLimit", verdict: "assumed" }]);
+    expect([...new Int32Array(columns.control.buffer as ArrayBuffer)]).toEqual(before);
+  });
+
+  test("tables that are too large are not looked at", () => {
+    const explained = explainLive("http://h/big");
+    expect(explained.notes).toEqual(["who sticks to whom in pool big is too much to look at"]);
+    expect(explained.checks).toMatchObject([{ check: "rateLimit", verdict: "assumed" }]);
+    expect(armsOf(explained)).toMatchObject([{ pool: "big", refused: null }]);
   });
 });

@@ -18,7 +18,7 @@ import { defaultHost, type DescribedRequest, faultOf, parseUrl } from "./describ
 import { requestBytes, type RequestUrl } from "./described-request.ts";
 import { describeChecks } from "./describe-checks.ts";
 import { describeOutcome } from "./describe-outcome.ts";
-import type { LiveState } from "./dry-plan.ts";
+import { isTableTooLarge, type LiveState } from "./dry-plan.ts";
 import type { Explanation, PathWord, RouteWord } from "./explanation.ts";
 import { readMessage } from "./message-text.ts";
 
@@ -81,7 +81,7 @@ function explainAt(
     request,
     client: client.startsWith("unix:") ? "" : client,
     listener: listener.name,
-    notes: notesOf(chosen, request, url),
+    notes: [...notesOf(chosen, request, url), ...tableNotes(situation, route)],
     path: matched.path,
     routes: matched.routes,
     routesBehind: route === null ? 0 : listener.routes.length - matched.taken - 1,
@@ -100,6 +100,13 @@ function notesOf({ note, listener }: ChosenListener, { headers }: DescribedReque
     notes.push(`${listener.name} speaks plain HTTP: TLS would have to end at a proxy in front of it${says}`);
   }
   return notes;
+}
+
+function tableNotes({ config, live }: Situation, route: RouteConfig | null): string[] {
+  const action = route?.action;
+  if (live === null || action?.kind !== "forward") return [];
+  const reached = config.pools.filter(({ name }) => action.arms.some(({ pool }) => pool === name));
+  return reached.filter(isTableTooLarge).map(({ name }) => `who sticks to whom in pool ${name} is too much to look at`);
 }
 
 interface Matched {
