@@ -295,7 +295,7 @@ export const explainTableBytesMax = limit(
   "explainTableBytesMax",
   16 * 1024 * 1024,
   "bytes",
-  "table of a rate limit or of sticky clients that sluice explain --running looks at; larger ones are taken to be empty",
+  "table of a rate limit or of sticky clients that sluice explain --running looks at; larger ones count as empty",
 );
 export const eventSubscribersMax = limit(
   "eventSubscribersMax",
