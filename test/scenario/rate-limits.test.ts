@@ -40,7 +40,12 @@ listeners:
     bind: "127.0.0.1:0"
     trustedProxies: [127.0.0.250]
     routes:
-${routes.join("")}      - { forward: app }
+${routes.join("")}
+      - match: { prefix: /quiet }
+        forward: app
+        rateLimit: { requests: 9 }
+        responseHeaders: { remove: [ratelimit, ratelimit-policy, ratelimit-limit, ratelimit-remaining, ratelimit-reset] }
+      - { forward: app }
 pools: { app: { endpoints: ["${origin.address}"] } }
 `;
 }
@@ -133,6 +138,16 @@ test("the client is told what is left, and when to come again", async () => {
   expect(fieldsOf(other)["ratelimit-policy"]).toBe('"source";q=10;w=3600');
   expect(fieldsOf(other)["ratelimit-remaining"]).toBe("5");
   expect(fieldsOf(await request(web, { path: "/", from }))).toEqual({});
+  // The endpoint's own fields stand beside ours; all of them can be taken out.
+  for (const each of ["/both/2", "/quiet"]) {
+    origin.on(each, (exchange) => {
+      exchange.send("HTTP/1.1 200 x\r\nRateLimit-Limit: 99\r\nContent-Length: 0\r\n\r\n");
+      exchange.done();
+    });
+  }
+  const beside = (await request(web, { path: "/both/2", from })).headers.filter(([name]) => name === "RateLimit-Limit");
+  expect(beside.map(([, value]) => value)).toEqual(["99", "10"]);
+  expect(fieldsOf(await request(web, { path: "/quiet", from }))).toEqual({});
 });
 
 const some = { 200: 3, 429: 5 };

@@ -99,6 +99,12 @@ test("the cookie: attributes, opaque, the same endpoint from every worker, issue
   const [one, two] = [await clientOf(web, "a"), await clientOf(web, "a")];
   const [bytes, others] = [Buffer.from(one, "base64url"), Buffer.from(two, "base64url")];
   expect([...bytes].filter((byte, i) => byte === others[i]).length).toBeLessThan(8);
+  // An upgrade is a request like any other.
+  const upgrade = { path: "/upgrade", headers: ["Connection: Upgrade", "Upgrade: echo"] };
+  const switched = await request(web, upgrade);
+  expect([switched.status, switched.header("set-cookie")]).toEqual([101, expect.stringContaining("SHOP=")]);
+  const again = await request(web, { ...upgrade, headers: [...upgrade.headers, `Cookie: SHOP=${one}`] });
+  expect([again.header("x-origin"), again.header("set-cookie")]).toEqual(["a", null]);
   // The endpoint gets the cookie as it came.
   expect((await visit(web, one)).who).toBe("a");
   expect(a.last("/ok").head).toContain(`Cookie: x=1; SHOP=${one}; y=2\r\n`);
