@@ -12,17 +12,21 @@ export function thrownText(thrown: unknown): string {
   try {
     text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
   } catch {
-    text = `a ${typeof thrown} that cannot be shown`;
+    text = "something that cannot be shown";
   }
   return text.length > thrownMax ? `${text.slice(0, thrownMax)}…` : text;
 }
 
-/** Where it was thrown, as "file:line:column"; "" if it does not say. Never throws. */
+/**
+ * Where it was thrown, as "file:line:column"; "" if it does not say. The user's code has relative paths, for it is
+ * loaded as a bundle: if it called something of ours that threw, the call is meant. Never throws.
+ */
 export function thrownPlace(thrown: unknown): string {
   try {
     const stack: unknown = thrown instanceof Error ? thrown.stack : "";
     if (typeof stack !== "string") return "";
-    return /^ +at (?:[^\n]*\()?([^\n()]+:\d+:\d+)\)?$/m.exec(stack)?.[1] ?? "";
+    const frames = [...stack.matchAll(/^ +at (?:[^\n]*\()?([^\n()]+:\d+:\d+)\)?$/gm)].map((match) => match[1]!);
+    return frames.find((frame) => !/^(\/|node:|bun:|native)/.test(frame)) ?? frames[0] ?? "";
   } catch {
     return "";
   }

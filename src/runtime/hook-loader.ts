@@ -4,7 +4,7 @@
 
 import { hookLoadMs } from "../base/limits.ts";
 import type { Clock } from "../base/ports.ts";
-import { reasonOf } from "../base/reason.ts";
+import { thrownText } from "../base/reason.ts";
 import type { TimerOwner, TimerWheel } from "../base/timer-wheel.ts";
 import { type HookFunctions, hookFunctions } from "../config/ts/hooks.ts";
 import type { HookModule } from "../model/plan.ts";
@@ -50,17 +50,19 @@ export class HookLoader implements TimerOwner {
   load(module: HookModule, done: (loaded: LoadedHooks) => void): void {
     this.waiting = done;
     this.timers.set(this.timer, this.clock.nowMs() + hookLoadMs);
-    const settle = (loaded: () => LoadedHooks): void => {
-      if (this.waiting === done) this.finish(loaded());
-    };
-    this.evaluate(module.code).then(
-      (value) =>
-        settle(() => {
-          this.latest = { version: module.version, functions: hookFunctions(value) };
-          return this.latest;
-        }),
-      (error: unknown) => settle(() => ({ trouble: `the module with the hooks failed: ${reasonOf(error)}` })),
-    );
+    void this.run(module, done);
+  }
+
+  private async run({ code, version }: HookModule, done: (loaded: LoadedHooks) => void): Promise<void> {
+    let loaded: LoadedHooks;
+    try {
+      loaded = { functions: hookFunctions(await this.evaluate(code)) };
+    } catch (thrown) {
+      loaded = { trouble: `the module with the hooks failed: ${thrownText(thrown)}` };
+    }
+    if (this.waiting !== done) return;
+    if ("functions" in loaded) this.latest = { version, functions: loaded.functions };
+    this.finish(loaded);
   }
 
   /** Nobody waits any more. */

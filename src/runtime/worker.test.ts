@@ -55,8 +55,10 @@ let sent: FromWorker[] = [];
 let did: string[] = [];
 let channel: number[] = [];
 let fault = "";
-/** What loading a module comes to. */
-let evaluate: (code: string) => Promise<unknown> = () => Promise.reject(new Error("no module is expected"));
+/** Modules whose code is being loaded. */
+let loading: PromiseWithResolvers<unknown>[] = [];
+/** How many hooks each compiled plan was given. */
+let hooked: number[] = [];
 
 beforeEach(() => {
   world = new FakeWorld();
@@ -65,6 +67,8 @@ beforeEach(() => {
   did = plane.did;
   channel = [];
   fault = "";
+  loading = [];
+  hooked = [];
   const size = { workers: 2, listeners: 2, endpoints: 2 };
   columns = openColumns(new ArrayBuffer(columnsBytes(size)), size);
   const host: WorkerHost = {
@@ -77,7 +81,10 @@ beforeEach(() => {
       if (user === "nobody2") throw new Error('user "nobody2" is not in /etc/passwd');
     },
     becomeUser: (user) => did.push(`become ${user}`),
-    evaluateModule: (code) => evaluate(code),
+    evaluateModule: () => {
+      loading.push(Promise.withResolvers<unknown>());
+      return loading.at(-1)!.promise;
+    },
     rssBytes: () => 5_000_000,
     pid: () => 4711,
     exit: (code) => did.push(`exit ${code}`),
@@ -93,21 +100,23 @@ beforeEach(() => {
     passwords,
   };
   shell = new WorkerShell(context, host, {
-    compile: ({ generation }) => {
+    compile: ({ generation }, _previous, _context, hooks) => {
       if (fault !== "") throw new Error(fault);
+      hooked.push(hooks.length);
       return generation;
     },
     create: () => plane,
   });
 });
 
-function plan(generation: number, more: Partial<Config> = {}): Plan {
+function plan(generation: number, more: Partial<Config> = {}, version = ""): Plan {
   const { config } = loadText(
     "listeners: { web: { bind: 127.0.0.1:80, forward: p } }\npools: { p: { endpoints: [127.0.0.1:81] } }\n",
     "t",
   );
-  const rows = { listenerRows: {}, endpointRows: {}, poolRows: {}, tables: {}, cookieKeys: [], hooks: null };
-  return { generation, workers: 1, config: { ...config!, ...more }, ...rows, resolved: {} };
+  const rows = { listenerRows: {}, endpointRows: {}, poolRows: {}, tables: {}, cookieKeys: [] };
+  const hooks = version === "" ? null : { code: "", version };
+  return { generation, workers: 1, config: { ...config!, ...more }, ...rows, hooks, resolved: {} };
 }
 
 function prepare(
@@ -115,9 +124,17 @@ function prepare(
   listeners: string[] = [],
   releases: string[] = [],
   more: Partial<Config> = {},
+  version = "",
 ): void {
   const grants = listeners.map((listener) => ({ listener, port: 80, key: listener }));
-  shell.receive({ kind: "prepare", plan: plan(generation, more), grants, releases, returns: [], logFd: false });
+  shell.receive({
+    kind: "prepare",
+    plan: plan(generation, more, version),
+    grants,
+    releases,
+    returns: [],
+    logFd: false,
+  });
 }
 
 test("says hello with its pid in the columns", () => {
@@ -228,6 +245,60 @@ describe("two phases", () => {
   test("an unknown user is refused before anything happens", () => {
     prepare(1, [], [], { user: "nobody2" });
     expect(sent.at(-1)).toMatchObject({ kind: "refused", reason: 'user "nobody2" is not in /etc/passwd' });
+  });
+});
+
+describe("a plan with hooks", () => {
+  const value = { listeners: { web: { routes: [{ hooks: {} }] } } };
+  const settled = async (): Promise<void> => {
+    for (let i = 0; i < 6; i++) await Promise.resolve();
+  };
+  const prepareHooked = (generation: number, version: string): void => prepare(generation, ["web"], [], {}, version);
+
+  test("is accepted once they are loaded, and they are not loaded again for the next one", async () => {
+    channel = [10];
+    prepareHooked(1, "a");
+    expect(sent.length).toBe(1);
+    loading[0]!.resolve(value);
+    await settled();
+    expect(sent.at(-1)).toEqual({ kind: "prepared", generation: 1 });
+    shell.receive({ kind: "commit", generation: 1 });
+    expect(did.at(-1)).toBe("adopt web 10 80");
+    prepare(2, [], [], {}, "a");
+    expect(sent.at(-1)).toEqual({ kind: "prepared", generation: 2 });
+    shell.receive({ kind: "commit", generation: 2 });
+    prepare(3);
+    expect([hooked, loading.length]).toEqual([[1, 1, 0], 1]);
+  });
+
+  test("is refused when they cannot be loaded, or not in time; the old one goes on", async () => {
+    prepare(1);
+    shell.receive({ kind: "commit", generation: 1 });
+    channel = [10, 11];
+    prepareHooked(2, "a");
+    loading[0]!.reject(new Error("no database"));
+    await settled();
+    const reason = "the module with the hooks failed: Error: no database";
+    expect(sent.at(-1)).toEqual({ kind: "refused", generation: 2, reason });
+    prepareHooked(3, "b");
+    world.env.timers.advance(world.nowMs + 11_000);
+    expect(sent.at(-1)).toMatchObject({ kind: "refused", generation: 3 });
+    expect(did.slice(-2)).toEqual(["close 10", "close 11"]);
+    expect(hooked).toEqual([0]);
+  });
+
+  test("is forgotten while they are loaded", async () => {
+    for (const by of ["another", "drain"] as const) {
+      channel = [10];
+      const before = sent.length;
+      prepareHooked(1, by);
+      if (by === "another") prepare(2);
+      else shell.receive({ kind: "drain", timeoutMs: 0 });
+      expect(did).toContain("close 10");
+      loading.at(-1)!.resolve(value);
+      await settled();
+      expect(sent.slice(before)).toEqual(by === "another" ? [{ kind: "prepared", generation: 2 }] : []);
+    }
   });
 });
 
