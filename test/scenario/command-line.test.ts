@@ -115,8 +115,11 @@ test("sluice schema prints a JSON Schema that knows the keys", async () => {
     "accessLog",
     "log",
     "timeouts",
+    "state",
+    "secret",
     "listeners",
     "pools",
+    "tests",
   ]);
   for (const { description } of Object.values(schema.properties)) expect(description.length).toBeGreaterThan(5);
 });

@@ -145,7 +145,7 @@ describe("reload", () => {
 describe("the command line", () => {
   test("help, version and mistakes", async () => {
     expect(await run([])).toMatchObject({ code: 2, out: "" });
-    expect((await run(["--help"])).out).toContain("  drain   Give an endpoint nothing new");
+    expect((await run(["--help"])).out).toContain("  drain    Give an endpoint nothing new");
     expect((await run(["--version"])).out).toMatch(/^sluice \d+\.\d+\.\d+\n$/);
     expect(await run(["stauts"])).toMatchObject({ code: 2, err: expect.stringContaining("did you mean status?") });
     for (const name of ["run", "demo", "check", "reload", "status", "drain", "ready", "limits", "schema"]) {
