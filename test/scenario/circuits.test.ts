@@ -119,4 +119,4 @@ test("a worker that crashes gives its places back", async () => {
   await waitFor(async () => (await used("requests", "requests")) === 0, { what: "the books to be put in order" });
   await waitFor(async () => (await request(sluice.address("requests"))).status === 200, { what: "a new worker" });
   held.releaseAll();
-});
+}, 20_000);

@@ -176,4 +176,4 @@ test("a worker that crashes gives back what its clients held", async () => {
     expect((await client.read()).status).toBe(200);
   }
   held.releaseAll();
-});
+}, 20_000);

@@ -68,7 +68,7 @@ test("failures in a row, seen by several workers, eject; then the endpoint is ba
   expect(out!.fields).toMatchObject({ pool: "row", endpoint: "b", reason: "6 failures in a row", times: 1 });
   expect(sluice.stderr()).toMatch(/level=warn .*event=ejected pool=row endpoint=b reason="6 failures/);
   expect(sluice.stderr()).toMatch(/level=info .*event=readmitted pool=row endpoint=b/);
-});
+}, 20_000);
 
 test("a good answer in between begins the count anew; a client's own faults do not count", async () => {
   let turn = 0;
@@ -102,4 +102,4 @@ test("by success rate: the one that fails now and then, and never in a row", asy
   const { reason } = await endpoint(sluice, "rate", "d");
   expect(reason).toMatch(/^ejected: success rate far below the others, for another \d+s$/);
   expect(Object.keys(await work("rate", 40)).toSorted()).toEqual(["a", "b", "c", "e"]);
-});
+}, 20_000);

@@ -216,4 +216,4 @@ test("it outlives a reload, a worker's crash and a restart with the same state, 
   rmSync(join(state, "two", "cookie-keys"));
   await using anew = await startSluice(text);
   expect((await visit(anew.address("web"), cookie)).value).toMatch(issued);
-});
+}, 20_000);

@@ -140,4 +140,4 @@ test("both outlive reloads, another size, a worker's crash, and a restart with t
   expect(await sluice.stop()).toBe(0);
   await using after = await startSluice(yaml());
   await check(after);
-});
+}, 20_000);
