@@ -19,10 +19,6 @@ describe("moving", () => {
     const body = pattern(3_000_000);
     let movedBytes = 0;
     let rest = 0;
-    const forward = (bytes: Uint8Array): void => {
-      if (sink.far.connection.write(bytes, 0, bytes.length) !== bytes.length)
-        throw new Error("the test's sink is full");
-    };
     // The sink's peer does not read until all has been offered: at some time its kernel takes no more.
     sink.near.connection.pause();
     const kept: Uint8Array[] = [];
@@ -32,9 +28,10 @@ describe("moving", () => {
       onFinish() {},
       onClose() {},
       onData(bytes) {
-        if (rest === 0) forward(bytes);
-        else {
-          kept.push(keep(bytes, 0, bytes.length));
+        const taken = rest === 0 ? sink.far.connection.write(bytes, 0, bytes.length) : 0;
+        if (taken < bytes.length) {
+          rest += bytes.length - taken;
+          kept.push(keep(bytes, taken, bytes.length));
         }
         while (rest === 0) {
           const moved = source.far.connection.moveTo(sink.far.connection, 100_000);
