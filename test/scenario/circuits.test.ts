@@ -72,6 +72,7 @@ test("requests: as many as may are in progress, one more is 503 at once; a place
   const answered = waitFor(() => some.find((client) => client.received() > 0), { what: "one to be answered" });
   held.release();
   expect((await (await answered).read()).status).toBe(200);
+  await waitFor(async () => (await used("requests", "requests")) === 5, { what: "its place to be free" });
   await ask("requests", 1);
   await isHeld(6);
   held.releaseAll();

@@ -46,17 +46,20 @@ afterAll(async () => {
   await origin.close();
 });
 
-/** Requests that the origin holds, each on a connection of its own, which goes to either worker. */
-async function ask(count: number, options: RequestOptions): Promise<RawClient[]> {
+/** A request that the origin holds, on a connection of its own, which goes to either worker; null if it is refused. */
+async function askOnce(options: RequestOptions): Promise<RawClient | null> {
   const before = held.count;
+  const client = await connect(web, options);
+  clients.push(client);
+  await client.send(requestBytes("x", { path: "/hold", ...options }));
+  await waitFor(() => held.count > before || client.received() > 0, { what: "a request to be held or refused" });
+  return client.received() > 0 ? null : client;
+}
+
+/** So many of them. Those whose place is not free yet, because its last request ended just now, are repeated. */
+async function ask(count: number, options: RequestOptions): Promise<RawClient[]> {
   const some: RawClient[] = [];
-  for (let i = 0; i < count; i++) {
-    const client = await connect(web, options);
-    await client.send(requestBytes("x", { path: "/hold", ...options }));
-    some.push(client);
-    clients.push(client);
-  }
-  await waitFor(() => held.count === before + count, { what: `${count} more requests to be held` });
+  for (let i = 0; i < count; i++) some.push(await waitFor(() => askOnce(options), { what: "a place" }));
   return some;
 }
 

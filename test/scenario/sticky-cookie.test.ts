@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { patch } from "./lib/admin.ts";
+import { becomes, patch } from "./lib/admin.ts";
 import { connect, type RequestOptions, request, requestBytes } from "./lib/client.ts";
 import { hold } from "./lib/held.ts";
 import { type Origin, startOrigin } from "./lib/origin.ts";
@@ -161,6 +161,7 @@ test("drained, or of weight 0: clients stay, new ones go elsewhere; in maintenan
 test("a full endpoint: elsewhere for this request, without another cookie", async () => {
   const full = sluice.address("full");
   const cookie = await clientOf(full, "a");
+  await becomes(sluice, "full", "a", { active: 0 }); // the answer is there a moment before the place is free
   using client = await connect(full);
   await client.send(requestBytes("x", { path: "/hold", headers: [`Cookie: SHOP=${cookie}`] }));
   await waitFor(() => held.count === 1, { what: "a to be full" });
