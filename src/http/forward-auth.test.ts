@@ -18,7 +18,7 @@ import {
 } from "./forward-auth.ts";
 import { sendOwn } from "./own-answer.ts";
 import { anyAnswer, PoolRig, type RigConnection } from "./pool-rig.ts";
-import { bench } from "./sub-requests.bench.ts";
+import { bench as measure } from "./sub-requests.bench.ts";
 import { factsOf } from "./test-facts.ts";
 import { RecordingStream, requestHead, sentHead } from "./test-kit.ts";
 
@@ -410,5 +410,5 @@ test("whatever happens, everybody who stays hears one verdict, and nothing is le
 });
 
 test("the bench runs", () => {
-  for (const nanoseconds of Object.values(bench(100))) expect(nanoseconds).toBeGreaterThan(0);
+  for (const nanoseconds of Object.values(measure(100))) expect(nanoseconds).toBeGreaterThan(0);
 });
