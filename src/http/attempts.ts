@@ -25,6 +25,7 @@ import { addressOf, requestFacts } from "./request-facts.ts";
 import { ResponseLines } from "./response-lines.ts";
 import { allowRetry, type AttemptHistory, decideRetry, replayBytes, Retry } from "./retry.ts";
 import { badPath } from "./refusals.ts";
+import { cleanRequestTrailers, cleanResponseTrailers } from "./trailers.ts";
 import { TunnelRun } from "./tunnel-run.ts";
 
 const added = new Scratch(4096);
@@ -294,6 +295,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     if (this.replay !== null) this.replay.release(); // trailers are not kept
     this.armAttempt();
     const { copy } = this;
+    cleanRequestTrailers(this.exchange, head);
     if (this.upstream !== null) this.upstream.sendTrailers(head);
     if (copy !== null) copy.trailers(head);
   }
@@ -448,6 +450,7 @@ export class Attempts implements UpstreamSink, AttemptHistory {
   onTrailers(head: Head): void {
     const client = this.exchange.client!;
     const { filter } = this;
+    cleanResponseTrailers(this.exchange, head);
     this.exchange.complete(filter === null ? client.sendTrailers(head) : filter.trailers(head, client));
   }
 

@@ -28,7 +28,8 @@ export class ForwardAuthCheck implements Check {
   settle(exchange: Exchange, verdict: AuthVerdict): Verdict {
     const { auth } = this;
     if (verdict.says === AuthSays.Pass) {
-      exchange.extras.push({ apply: (head: Head, added: Scratch) => auth.apply(verdict, head, added) });
+      const apply = (head: Head, added: Scratch): void => auth.apply(verdict, head, added);
+      exchange.extras.push({ apply, replaces: auth.replacedNames });
       return Verdict.Pass;
     }
     if (verdict.says === AuthSays.Refuse) return exchange.deny(verdict.status, denied, null);

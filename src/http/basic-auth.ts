@@ -62,7 +62,8 @@ export class BasicAuth {
   private readonly numbers: ReadonlyMap<string, number>;
   /** The line that names the user to the endpoint, by number. */
   private readonly lines: readonly Uint8Array[];
-  private readonly dropped: FieldNames;
+  /** The names that say who the user is: never the client's own. */
+  readonly replaced: FieldNames;
   /** Values: c, d, number of the user. */
   private readonly right = newTable(verifiedLoginsMax);
   private readonly wrong = newTable(wrongLoginsMax);
@@ -80,7 +81,7 @@ export class BasicAuth {
     const encoder = new TextEncoder();
     this.lines = userHeader === "" ? [] : users.map(({ name }) => encoder.encode(`${userHeader}: ${name}\r\n`));
     const names = [...(passAuthorization ? [] : ["authorization"]), ...(userHeader === "" ? [] : [userHeader])];
-    this.dropped = new FieldNames(names, true);
+    this.replaced = new FieldNames(names, true);
   }
 
   /** Wait: waiter.onAuth() is called later, unless forget() is called first. Busy: too many logins wait already. */
@@ -112,7 +113,7 @@ export class BasicAuth {
 
   /** Drops what the endpoint is not to see, and appends the line that names the user. Before any other edits. */
   apply(head: Head, added: Scratch, user: number): void {
-    if (!this.dropped.isEmpty) this.dropped.dropFrom(head);
+    if (!this.replaced.isEmpty) this.replaced.dropFrom(head);
     if (this.lines.length > 0) added.putAll(this.lines[user]!);
   }
 

@@ -100,7 +100,7 @@ export class ForwardAuth {
   /** null = nothing is remembered, and every request asks. */
   private readonly cache: AuthCache<AuthVerdict> | null;
   private readonly pending = new Map<number, Question>();
-  private readonly replacedNames: FieldNames;
+  readonly replacedNames: FieldNames;
 
   constructor(config: ForwardAuthConfig, pool: PoolRuntime, parts: AuthParts) {
     const { timeoutMs } = config;

@@ -77,6 +77,11 @@ function isForwarded(bytes: Uint8Array, start: number, end: number, anySpelling:
   return false;
 }
 
+/** Of a trailer section: drops what tells of clients, as far as the parser has not marked it. */
+export function dropForwarded(head: Head): void {
+  noteFields(head, Name.XForwardedFor, true);
+}
+
 function drop(head: Head, index: number): void {
   if (index >= 0) head.fields[index * FIELD_WIDTH + FIELD_ID]! |= FIELD_DROPPED;
 }

@@ -11,6 +11,7 @@ import type { Head } from "../wire/head.ts";
 import { Auth, type AuthWaiter, type BasicAuth } from "./basic-auth.ts";
 import { type Cors, isPreflight } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";
+import type { FieldNames } from "./field-names.ts";
 import { limitKeyOf } from "./limit-key.ts";
 import { busy, denied, limited } from "./refusals.ts";
 import { putRetryAfter } from "./retry-after.ts";
@@ -147,6 +148,8 @@ export class ConcurrencyCheck implements Check {
 /** What a check found out that the endpoint is to see; before any edits of the route. */
 export interface RequestExtra {
   apply(head: Head, added: Scratch): void;
+  /** Names that it drops from what the client says, also where it has nothing to put in their place. */
+  readonly replaces?: FieldNames;
 }
 
 /** basicAuth: names and passwords. */
@@ -173,7 +176,7 @@ export class PasswordCheck implements Check {
 
   admit(exchange: Exchange, user: number): Verdict {
     const { auth } = this;
-    exchange.extras.push({ apply: (head, added) => auth.apply(head, added, user) });
+    exchange.extras.push({ apply: (head, added) => auth.apply(head, added, user), replaces: auth.replaced });
     return Verdict.Pass;
   }
 

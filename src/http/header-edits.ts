@@ -13,7 +13,8 @@ import type { TemplateFacts } from "./template.ts";
 export class CompiledEdits {
   /** apply() needs the facts of the request; otherwise they may be null. */
   readonly needsFacts: boolean;
-  private readonly replaced: FieldNames;
+  /** The names that are removed and set. */
+  readonly replaced: FieldNames;
   private readonly lines: FieldLines;
 
   constructor(replaced: FieldNames, lines: FieldLines) {

@@ -245,6 +245,28 @@ describe("no value ends a line", () => {
   });
 });
 
+test("trailers are no back door: what is removed or set goes from them as well", async () => {
+  const trailers = ["X-Secret: s", "x_client: forged", "X-Env: forged", "X_Forwarded_For: 6", "X-Kept: k"];
+  const chunks = `3\r\nabc\r\n0\r\n${trailers.map((line) => `${line}\r\n`).join("")}\r\n`;
+  for (const [host, wanted] of [
+    ["edits", ["X-Kept: k"]],
+    ["none", ["X-Secret: s", "x_client: forged", "X-Env: forged", "X-Kept: k"]],
+  ] as const) {
+    using client = await connect(address);
+    await client.send(`POST /echo HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`);
+    expect((await client.read()).status).toBe(200);
+    expect(
+      origin
+        .last("/echo")
+        .trailers.split("\r\n")
+        .filter((line) => line !== ""),
+    ).toEqual([...wanted]);
+  }
+  const body = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nServer: s\r\nX-Who: me\r\nX-Sum: 1\r\n\r\n";
+  const path = `/raw?base64=${Buffer.from(body).toString("base64url")}`;
+  expect((await ask("edits", [], { path })).response.trailers).toEqual([["X-Sum", "1"]]);
+});
+
 test("hundreds of requests on one connection get their own values, never another's", async () => {
   using client = await connect(address);
   const hosts = ["edits", "none", "facts", "empty"];
