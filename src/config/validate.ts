@@ -25,10 +25,12 @@ export function validate(config: Config): readonly Problem[] {
   validateBinds(config, problems);
   const pools = config.pools.map((pool) => pool.name);
   for (const listener of config.listeners) validateListener(listener, pools, problems);
-  const used = new Set(config.listeners.flatMap((l) => l.routes.flatMap(poolsOf)));
+  const routes = config.listeners.flatMap((listener) => listener.routes);
+  const used = new Set(routes.flatMap(poolsOf));
+  const hooksChoose = routes.some(({ hooks }) => hooks?.request === true); // any pool, by forwardTo
   for (const pool of config.pools) {
     validateName(["pools", pool.name], problems);
-    if (!used.has(pool.name)) {
+    if (!used.has(pool.name) && !hooksChoose) {
       problems.push({ ...warning(["pools", pool.name], "no route forwards to this pool"), atKey: true });
     }
     validatePool(pool, problems);

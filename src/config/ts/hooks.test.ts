@@ -51,6 +51,15 @@ test("functions are found by the numbers that the config has", () => {
   );
 });
 
+test("a pool that no route forwards to may be a request hook's choice", () => {
+  const value = (hooks: object): unknown => ({
+    listeners: { web: { bind: "127.0.0.1:80", routes: [{ forward: "app", hooks }] } },
+    pools: { ...pools, other: { endpoints: ["b:1"] } },
+  });
+  expect(loadValue(value({ request }), "x").diagnostics).toEqual([]);
+  expect(loadValue(value({ response }), "x").diagnostics.map(({ path }) => path)).toEqual(["pools.other"]);
+});
+
 test("mistakes", () => {
   const said = (hooks: unknown): readonly string[] =>
     loadValue(withHooks(hooks), "x").diagnostics.map((d) => `${d.path}: ${d.message}`);
