@@ -49,10 +49,14 @@ export interface HookSlots {
   next: number;
 }
 
-/** Does the route look at the path, or change it? Then there is one form of paths to agree on. */
-export function looksAtPath(route: RouteTyped): boolean {
-  const { path, prefix, regex } = route.match ?? {};
-  return path !== undefined || prefix !== undefined || regex !== undefined || route.rewrite?.path !== undefined;
+/**
+ * Does the route look at the path, or change it, or let somebody else decide by it? Then there is one form of paths to
+ * agree on.
+ */
+export function looksAtPath({ match, rewrite, forwardAuth, hooks }: RouteTyped): boolean {
+  const isMatched = match?.path !== undefined || match?.prefix !== undefined || match?.regex !== undefined;
+  const isAsked = forwardAuth !== undefined && forwardAuth !== "off";
+  return isMatched || rewrite?.path !== undefined || isAsked || hooks?.request !== undefined;
 }
 
 export function lowerRoute(

@@ -1,13 +1,15 @@
 // The check that asks another service (forward-auth.ts), for the guard: it waits for the verdict, puts what the service
 // says into the request, or passes the service's answer on.
 
-import type { Scratch } from "../base/bytes.ts";
+import { Scratch } from "../base/bytes.ts";
 import type { Head } from "../wire/head.ts";
 import type { Exchange } from "./exchange.ts";
 import { answerHead, AuthSays, type AuthVerdict, type ForwardAuth, type VerdictWaiter } from "./forward-auth.ts";
 import { type Check, Verdict } from "./guard.ts";
 import { denied } from "./refusals.ts";
 import { requestFacts } from "./request-facts.ts";
+
+const unused = new Scratch(256);
 
 export class ForwardAuthCheck implements Check {
   readonly disturbs = true;
@@ -17,7 +19,12 @@ export class ForwardAuthCheck implements Check {
     this.auth = auth;
   }
 
-  check(exchange: Exchange): Verdict {
+  check(exchange: Exchange, head: Head): Verdict {
+    // What earlier checks keep from the endpoint is kept from the service, too. It hears of nothing that they add.
+    for (const extra of exchange.extras) {
+      unused.length = 0;
+      extra.apply(head, unused);
+    }
     const waiter = new Waiter(this, exchange);
     const verdict = this.auth.ask(waiter, requestFacts, exchange.generation!);
     if (verdict !== null) return this.settle(exchange, verdict);
