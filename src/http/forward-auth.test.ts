@@ -18,11 +18,7 @@ import {
 } from "./forward-auth.ts";
 import { sendOwn } from "./own-answer.ts";
 import { anyAnswer, PoolRig, type RigConnection } from "./pool-rig.ts";
-<<<<<<< HEAD
 import { bench as measure } from "./sub-requests.bench.ts";
-=======
-import { bench as costs } from "./sub-requests.bench.ts";
->>>>>>> 2308221 (wip)
 import { factsOf } from "./test-facts.ts";
 import { RecordingStream, requestHead, sentHead } from "./test-kit.ts";
 
@@ -414,9 +410,5 @@ test("whatever happens, everybody who stays hears one verdict, and nothing is le
 });
 
 test("the bench runs", () => {
-<<<<<<< HEAD
   for (const nanoseconds of Object.values(measure(100))) expect(nanoseconds).toBeGreaterThan(0);
-=======
-  for (const nanoseconds of Object.values(costs(100))) expect(nanoseconds).toBeGreaterThan(0);
->>>>>>> 2308221 (wip)
 });
