@@ -119,6 +119,11 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
     return this.state === State.Idle;
   }
 
+  /** True if, as far as the response's head tells, another exchange may follow once its body is there. */
+  get mayBeKept(): boolean {
+    return this.keepable && this.requestDone && this.pending === null;
+  }
+
   // ---- life of the connection
 
   onOpen(): void {
@@ -390,15 +395,8 @@ export class H1Client implements ConnectionEvents, HttpStream, ChunkSink, TimerO
       start = 0;
       limit = buffer.length;
     }
-    const after = parseResponse(
-      source,
-      start,
-      limit,
-      responseHead,
-      this.method,
-      responseHeadBytesMax,
-      responseHeadersMax,
-    );
+    const bytesMax = responseHeadBytesMax;
+    const after = parseResponse(source, start, limit, responseHead, this.method, bytesMax, responseHeadersMax);
     if (after > 0) {
       this.headBuffer = null;
       if (responseHead.status === 101 && after < limit) {

@@ -1,5 +1,6 @@
 // Reads and drops the rest of an endpoint's answer that nobody wants, because the request is being repeated elsewhere:
-// short answers cost no connection so. Long ones do, for reading on would cost more than a new connection.
+// short answers cost no connection so. Long ones do, for reading on would cost more than a new connection; so do those
+// to requests that are not out yet, of which nothing more must be sent.
 
 import type { Failure } from "../base/failure.ts";
 import { failure, FailureCause, Phase, Side } from "../base/failure.ts";
@@ -76,6 +77,10 @@ export function discardAnswer(
 ): void {
   if (last) {
     connector.give(upstream, keepAlive);
+    return;
+  }
+  if (!upstream.mayBeKept) {
+    upstream.reset(unwanted);
     return;
   }
   upstream.sink = new Discard(upstream, connector, keepAlive);

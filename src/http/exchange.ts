@@ -23,6 +23,7 @@ import type { ResponseView } from "./hook-response.ts";
 import { KeptHead } from "./kept-head.ts";
 import type { Listener } from "./listener.ts";
 import { keepOwn, type KeptOwn, resumeOwn, sendOwn } from "./own-answer.ts";
+import type { PathRules } from "../route/path.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
 import { badPath, bodyTooLarge } from "./refusals.ts";
 import { addressOf, requestFacts } from "./request-facts.ts";
@@ -81,6 +82,8 @@ export class Exchange implements DeadlineOwner {
   private ownPace: ClientPace | null = null;
   /** An answer of ours that waits for a hook. */
   private ownHeld: KeptOwn | null = null;
+  /** Those in force when the request began: its path is read once more for each attempt. */
+  private pathRules: PathRules;
   private readonly requestSide: RequestSide;
   private readonly kept = new KeptHead();
   /** The response has been handed over whole, but the client has not taken all of it. */
@@ -92,6 +95,7 @@ export class Exchange implements DeadlineOwner {
 
   constructor(listener: Listener) {
     this.listener = listener;
+    this.pathRules = listener.plan.pathRules;
     this.requestSide = new RequestSide(this);
   }
 
@@ -128,9 +132,9 @@ export class Exchange implements DeadlineOwner {
 
   /** Finds the route and asks its guard. */
   private enter(head: Head, more: boolean): void {
-    const { plan } = this.listener;
-    const { router } = plan;
-    if (!requestFacts.open(this, head, plan.pathRules)) {
+    const { router, pathRules } = this.listener.plan;
+    this.pathRules = pathRules;
+    if (!requestFacts.open(this, head, pathRules)) {
       this.refuse(badPath);
       return;
     }
@@ -198,15 +202,13 @@ export class Exchange implements DeadlineOwner {
   /** The same, opened in requestFacts, in the form that is forwarded. */
   openAgain(): Head {
     const head = this.kept.again();
-    requestFacts.open(this, head, this.listener.plan.pathRules);
+    requestFacts.open(this, head, this.pathRules);
     return head;
   }
 
-  /** The request id as text: the client's own, or ours. */
-  requestIdText(): string {
-    return this.ownId
-      ? requestIdText(this.requestId)
-      : sentRequestId(this.headAgain()) || requestIdText(this.requestId);
+  /** The request id as text: the client's own, or ours. head = the request's, which whoever has it at hand gives. */
+  requestIdText(head: Head = this.headAgain()): string {
+    return (this.ownId ? "" : sentRequestId(head)) || requestIdText(this.requestId);
   }
 
   // ---- waiting for a check of the guard

@@ -26,6 +26,7 @@ export interface RigOptions {
   readonly pool?: Partial<PoolConfig>;
   readonly route?: Partial<Route>;
   readonly timeouts?: Partial<ListenerConfig["timeouts"]>;
+  readonly paths?: ListenerConfig["paths"];
   /** Template of the access log. */
   readonly log?: string;
 }
@@ -45,6 +46,7 @@ export class ListenerRig {
       name: "web",
       bind: [],
       ...defaultListener,
+      paths: options.paths ?? defaultListener.paths,
       protocol: "http",
       trustedProxies: [],
       via: null,

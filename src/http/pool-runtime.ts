@@ -116,10 +116,13 @@ export class PoolRuntime implements TimerOwner {
   private serve(): void {
     if (this.serving) return; // release() inside an attempt calls back here
     this.serving = true;
-    for (let next = this.queue.first; next !== null; next = this.queue.first) {
-      if (!next.tryAgain()) break;
+    try {
+      for (let next = this.queue.first; next !== null; next = this.queue.first) {
+        if (!next.tryAgain()) break;
+      }
+    } finally {
+      this.serving = false; // whatever was thrown: those behind are to be served
     }
-    this.serving = false;
   }
 
   /** Hands every waiting exchange to the pool that replaced this one. */

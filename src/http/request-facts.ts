@@ -62,7 +62,7 @@ class RequestFacts implements TemplateFacts {
         if (client.connection.remotePort !== 0) out.putDecimal(client.connection.remotePort);
         break;
       case "requestId":
-        out.putText(x.requestIdText());
+        out.putText(x.requestIdText(this.head)); // not by another parse: it would undo what was done to this one
         break;
       case "scheme":
         out.putText(clientScheme(client, this.head, x.listener));
