@@ -33,7 +33,7 @@ listeners:
           remove: [x-secret, X-Debug, x-real-ip, traceparent]
           set:
             { x-env: prod, X-Client: "{source}", x-sni: "{tls.sni}", x-original: "{uri}", x-was: "{header.x-secret}" }
-          add: { x-route: "{listener}/{route}", x-several: [a, "{method}", b] }
+          add: { x-id: "{requestId}", x-route: "{listener}/{route}", x-several: [a, "{method}", b] }
         responseHeaders:
           remove: [Server, x-powered-by, via]
           set: { strict-transport-security: max-age=6, X-Origin: "{pool}/{endpoint}", x-who: "{header.x-who}" }
@@ -48,6 +48,7 @@ listeners:
         responseHeaders: { remove: [x-a, date], set: { x-b: "{route}" }, add: { x-c: c } }
       - { match: { host: away }, redirect: /there, responseHeaders: { set: { cache-control: no-store } } }
       - { match: { host: dead }, forward: dead, responseHeaders: { set: { x-b: b } } }
+      - { match: { path: /never }, respond: {} } # so that paths are looked at
       - { forward: app }
 pools: { dead: { endpoints: ["127.0.0.1:1"] }, app: { endpoints: [ { id: one, address: "${origin.address}" } ] } }
 `);
@@ -97,7 +98,8 @@ describe("requests", () => {
   });
 
   test("our own fields are edited like all others", async () => {
-    const { of } = await ask("edits");
+    const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    const { of } = await ask("edits", [`traceparent: ${trace}`, "X-Real-IP: 6.6.6.6"]);
     expect([of("x-real-ip"), of("traceparent"), of("x-forwarded-for")]).toEqual([[], [], ["127.0.0.1"]]);
     const ours = await ask("ours", ["X-Request-Id: theirs"]);
     expect([ours.of("x-forwarded-proto"), ours.of("x-request-id")]).toEqual([["https"], ["mine"]]);
@@ -108,6 +110,13 @@ describe("requests", () => {
     expect(of("x-sni")).toEqual([]);
     expect((await ask("empty", ["X-Env: forged"])).of("x-env")).toEqual([]);
     expect((await ask("empty", ["X-Env: forged", "X-None: v"])).of("x-env")).toEqual(["v"]);
+  });
+
+  test("a value that is read from the request once more brings nothing back that was taken out of it", async () => {
+    const headers = ["X-Request-Id: id-1", "X-Secret: s", "X-Forwarded-For: 6.6.6.6"];
+    const { of } = await ask("edits", headers, { path: "/x/..//ok?once-more" });
+    expect([of("x-id"), of("x-secret"), of("x-forwarded-for")]).toEqual([["id-1"], [], ["127.0.0.1"]]);
+    expect(origin.requests().at(-1)!.target).toBe("/ok?once-more");
   });
 
   test("spellings with underscores go with the name", async () => {
