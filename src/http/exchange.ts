@@ -83,7 +83,7 @@ export class Exchange implements DeadlineOwner {
   /** An answer of ours that waits for a hook. */
   private ownHeld: KeptOwn | null = null;
   /** Those in force when the request began: its path is read once more for each attempt. */
-  private pathRules: PathRules;
+  pathRules: PathRules;
   private readonly requestSide: RequestSide;
   private readonly kept = new KeptHead();
   /** The response has been handed over whole, but the client has not taken all of it. */

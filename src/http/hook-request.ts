@@ -14,7 +14,7 @@ import { validHost } from "../wire/h1/parse.ts";
 import { latin1 } from "../wire/h1/tables.ts";
 import { findCookie, pathEnd, Span } from "../wire/lookup.ts";
 import type { Exchange } from "./exchange.ts";
-import { clientAddress, clientScheme, requestIdText, sentRequestId } from "./forwarded.ts";
+import { clientAddress, clientScheme } from "./forwarded.ts";
 import type { RequestExtra } from "./guard.ts";
 import { type FieldPair, HookEdits, readField, readFields, shown } from "./hook-fields.ts";
 import type { ResponseView } from "./hook-response.ts";
@@ -153,7 +153,7 @@ export class HookRun implements HookRequest, RequestExtra {
   }
 
   get requestId(): string {
-    return sentRequestId(this.read()) || requestIdText(this.x.requestId);
+    return this.x.requestIdText(this.read());
   }
 
   header(name: string): string | null {
@@ -273,8 +273,7 @@ export class HookRun implements HookRequest, RequestExtra {
     const { x } = this;
     parsedFor = null;
     x.headInto(head);
-    const { pathRules } = x.generation!.listeners.get(x.listener.name)!;
-    if (isRefused(preparePath(head, pathRules, prepared, input))) throw new Error("the path of a request is lost");
+    if (isRefused(preparePath(head, x.pathRules, prepared, input))) throw new Error("the path of a request is lost");
     more = this.earlier === null ? none : readEarlier(this.earlier);
     remember(this);
     return head;
