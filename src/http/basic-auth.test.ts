@@ -158,6 +158,18 @@ test("a hash that cannot be compared lets nobody in, and the desk goes on", asyn
   for (let k = 0; k < 5; k++) expect(await outcome(fieldOf(`joe:${k}`))).toBe(-1);
 });
 
+test("a verdict that nobody can bear to hear costs the desk nothing", async () => {
+  const own = new PasswordDesk({ check: () => Promise.resolve(true) }, new Uint8Array(16));
+  const bug = (): never => {
+    throw new Error("a bug");
+  };
+  for (let k = 0; k < passwordChecksMax; k++) {
+    const work = own["work"]({ password: new Uint8Array(1), hash: "", done: bug });
+    expect(await work.catch(String)).toBe("Error: a bug");
+  }
+  expect(await new Promise((resolve) => own.compare(new Uint8Array(1), "", resolve))).toBe(true);
+});
+
 test("more logins than are remembered", async () => {
   const users = Array.from({ length: 40 }, (_, k) => ({ name: `u${k}`, hash: "p" }));
   auth = new BasicAuth(config({ users }), desk);

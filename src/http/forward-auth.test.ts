@@ -2,6 +2,7 @@
 // service's, what is remembered and shared, and that nobody is asked for whoever has gone.
 
 import { describe, expect, test } from "bun:test";
+import { newPickState } from "../balance/pick-state.ts";
 import { latin1Text, Scratch } from "../base/bytes.ts";
 import { authBodyBytesMax, authFieldsBytesMax, targetBytesMax } from "../base/limits.ts";
 import { seededRng } from "../base/seeded-rng.ts";
@@ -363,6 +364,21 @@ describe("the same question at the same time", () => {
     expect([connection.ended, last.question, ...bench.rig.underWay]).toEqual(["abort", null, ...nothing]);
     expect(bench.ask().question).not.toBeNull(); // nobody joins what was given up
     expect(bench.rig.connections.length).toBe(2);
+  });
+
+  test("those who join while it is being asked hear the verdict, too, if it is there at once", () => {
+    const bench = new Bench({ cacheMs: 1000 }, new PoolRig([{ maxConnections: 1 }]));
+    const { rig } = bench;
+    bench.answered(answerOf("200 OK"));
+    bench.latest.finished = true; // the next write finds it closed
+    let joined: Asker | null = null;
+    rig.pool.onCapacity = () => {
+      rig.pool.onCapacity = null;
+      rig.pool.acquire(newPickState(1));
+      joined = bench.ask(`${get}2`);
+    };
+    expect(bench.ask(`${get}2`).heard).toBe("refuse 503");
+    expect(joined!.heard).toBe("refuse 503");
   });
 
   test("one who is told may send another away, or ask again", () => {

@@ -198,6 +198,7 @@ export class Question implements SubRequestOwner {
   private request: SubRequest | null = null;
   private starting = false;
   private verdict: AuthVerdict | null = null;
+  private isForAll = false;
   // Of an answer that has begun.
   private pass: AuthVerdict | null = null;
   private isShared = false;
@@ -221,10 +222,17 @@ export class Question implements SubRequestOwner {
     this.starting = true;
     this.request.start();
     this.starting = false;
-    if (this.verdict === null) return null;
+    const { verdict, waiting } = this;
+    if (verdict === null) return null;
     waiter.question = null;
-    this.waiting.length = 0;
-    return this.verdict;
+    // Others may have joined while it was being asked.
+    this.waiting = [];
+    this.tell(
+      verdict,
+      waiting.filter((one) => one.waiter !== waiter),
+      false,
+    );
+    return verdict;
   }
 
   join(waiter: VerdictWaiter, text: Uint8Array): void {
@@ -296,17 +304,22 @@ export class Question implements SubRequestOwner {
   /** isForAll: everybody who waits may have it; else the first has it, and the others ask for themselves. */
   private settle(verdict: AuthVerdict, isForAll: boolean): void {
     this.verdict = verdict;
+    this.isForAll = isForAll;
     this.auth.close(this);
     this.lines = null;
     this.body = null;
     if (this.starting) return;
     const { waiting } = this;
     this.waiting = [];
-    let isFirst = true;
+    this.tell(verdict, waiting, true);
+  }
+
+  private tell(verdict: AuthVerdict, waiting: readonly Waiting[], hasFirst: boolean): void {
+    let isFirst = hasFirst;
     for (const { waiter, text } of waiting) {
       if (waiter.question !== this) continue; // it has gone because of what another was told
       waiter.question = null;
-      if (isFirst || isForAll) waiter.onVerdict(verdict);
+      if (isFirst || this.isForAll) waiter.onVerdict(verdict);
       else {
         const own = new Question(this.auth, null, this.hash, this.holder).begin(waiter, text);
         if (own !== null) waiter.onVerdict(own);

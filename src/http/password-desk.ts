@@ -43,15 +43,20 @@ export class PasswordDesk {
 
   private async work(first: Check): Promise<void> {
     this.underWay++;
-    for (let check: Check | undefined = first; check !== undefined; check = this.waiting.shift()) {
-      let fits = false;
-      try {
-        fits = await this.checker.check(check.password, check.hash);
-      } catch {
-        // A hash that the validator let pass and the checker does not know: nothing fits it.
+    try {
+      for (let check: Check | undefined = first; check !== undefined; check = this.waiting.shift()) {
+        check.done(await this.fits(check));
       }
-      check.done(fits);
+    } finally {
+      this.underWay--; // also if somebody could not bear to hear it
     }
-    this.underWay--;
+  }
+
+  private async fits({ password, hash }: Check): Promise<boolean> {
+    try {
+      return await this.checker.check(password, hash);
+    } catch {
+      return false; // a hash that the validator let pass and the checker does not know: nothing fits it
+    }
   }
 }
