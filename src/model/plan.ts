@@ -6,6 +6,7 @@ import type { Config } from "./config.ts";
 
 /** The code of hooks: the configuration's module with everything that it imports, as one text. */
 export interface HookModule {
+  /** "" for a worker that has this version in force. */
   readonly code: string;
   /** Different for different code. */
   readonly version: string;

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { LogLevel } from "../base/ports.ts";
 import { loadText } from "../config/load.ts";
 import type { AdminConfig } from "../model/config.ts";
+import type { HookModule } from "../model/plan.ts";
 import { Admin, columnsBytes, EC, Health, LC, openColumns, WC, type Columns } from "../stats/columns.ts";
 import { FakeHost, FakeWorld, settle, type FakeWorker } from "./fakes.ts";
 import { LevelLog } from "./level-log.ts";
@@ -31,6 +32,7 @@ let columns: Columns;
 let supervisor: Supervisor;
 let admins: FakeAdmin[] = [];
 let file = "";
+let hooks: HookModule | null = null;
 
 const size = { workers: 8, listeners: 256, endpoints: 512 };
 
@@ -39,6 +41,7 @@ beforeEach(() => {
   host = new FakeHost();
   columns = openColumns(new ArrayBuffer(columnsBytes(size)), size);
   admins = [];
+  hooks = null;
   const log = new LevelLog(world.env.log, LogLevel.Info);
   supervisor = new Supervisor({
     env: { ...world.env, log },
@@ -46,7 +49,7 @@ beforeEach(() => {
     columns,
     log,
     cpuCount: 2,
-    load: () => Promise.resolve(loadText(file, "sluice.yaml")),
+    load: () => Promise.resolve({ ...loadText(file, "sluice.yaml"), hooks }),
     startAdmin: ({ bind }: AdminConfig) => {
       const address = `${bind.ip}:${bind.port}`;
       if (host.taken.has(address)) throw new Error(`cannot listen on ${address}`);
@@ -204,6 +207,42 @@ describe("reload", () => {
     expect(await reload(text)).toBe("");
     expect(host.opened).toBe("2x 127.0.0.1:80 shared, 2x 127.0.0.1:81 shared");
     expect(supervisor.plan!.generation).toBe(2);
+  });
+
+  test("code of hooks goes to a worker when it has other code, also with a change of endpoints", async () => {
+    const codes = (worker: number): (string | undefined)[] =>
+      prepares(host.workers[worker]!).map(({ plan }) => plan.hooks?.code);
+    const changes = async (text: string): Promise<readonly string[]> => {
+      file = text;
+      return (await supervisor.reload()).changes;
+    };
+    hooks = { code: "one", version: "1" };
+    await start();
+    const more = base.replace("b }]", "b }, 10.0.0.3:80]");
+    expect(await changes(more)).toHaveLength(1);
+    expect(codes(0)).toEqual(["one", ""]);
+    host.workers[0]!.exit(1);
+    await settle();
+    expect(codes(2)).toEqual(["one"]); // its successor
+    hooks = { code: "two", version: "2" };
+    expect(await changes(more)).toEqual(["the code of hooks is another"]);
+    expect([codes(1), codes(2)]).toEqual([
+      ["one", "", "two"],
+      ["one", "two"],
+    ]);
+    host.workers[1]!.refuse = "no";
+    hooks = { code: "three", version: "3" };
+    expect(await changes(more)).toEqual([]);
+    expect(supervisor.plan!.hooks!.version).toBe("2");
+    host.workers[1]!.refuse = "";
+    hooks = { code: "two", version: "2" };
+    expect(await changes(base)).toHaveLength(1);
+    expect(codes(1)).toEqual(["one", "", "two", "three", ""]);
+    hooks = null;
+    await reload(base);
+    hooks = { code: "two", version: "2" };
+    await reload(base);
+    expect(codes(1).slice(-2)).toEqual([undefined, "two"]);
   });
 
   test("a listener that comes is granted, one that goes is released, then closed", async () => {

@@ -63,6 +63,9 @@ export class WorkerSlot implements TimerOwner {
   granted: ReadonlySet<string> = new Set();
   /** Path of the access log whose descriptor it has; "" = none. */
   logPath = "";
+  /** Version of the hooks it has in force, and of those it was sent with the last plan; "" = none. */
+  private hooksInForce = "";
+  private hooksSent = "";
   private readonly options: SlotOptions;
   private readonly timer: number;
   private process: WorkerProcess | null = null;
@@ -112,7 +115,8 @@ export class WorkerSlot implements TimerOwner {
 
   /** Has the plan compiled there. Resolves with "" or why it was refused; never rejects. */
   prepare(delivery: Delivery): Promise<string> {
-    const { plan, grants, releases, returns, logFd } = delivery;
+    const { grants, releases, returns, logFd } = delivery;
+    const plan = this.withoutKnownCode(delivery.plan);
     if (this.oldestGeneration === 0) this.oldestGeneration = plan.generation;
     const fds = logFd === null ? delivery.fds : [...delivery.fds, logFd];
     const sent = this.process?.send({ kind: "prepare", plan, grants, releases, returns, logFd: logFd !== null }, fds);
@@ -125,6 +129,7 @@ export class WorkerSlot implements TimerOwner {
     const trouble = sent === true ? await this.expect("committed") : WORKER_ENDED;
     if (trouble !== "") return trouble;
     this.generation = generation;
+    this.hooksInForce = this.hooksSent;
     this.granted = granted;
     this.logPath = logPath;
     if (this.state === "starting") {
@@ -132,6 +137,13 @@ export class WorkerSlot implements TimerOwner {
       this.runningMs = this.options.clock.nowMs();
     }
     return "";
+  }
+
+  /** Code is long, and endpoints may change often: what the worker runs anyway is not sent again. */
+  private withoutKnownCode(plan: Plan): Plan {
+    const { hooks } = plan;
+    this.hooksSent = hooks?.version ?? "";
+    return hooks === null || hooks.version !== this.hooksInForce ? plan : { ...plan, hooks: { ...hooks, code: "" } };
   }
 
   discard(generation: number): void {
@@ -202,6 +214,7 @@ export class WorkerSlot implements TimerOwner {
     this.oldestGeneration = 0;
     this.granted = new Set();
     this.logPath = "";
+    this.hooksInForce = "";
   }
 
   private expect(kind: FromWorker["kind"]): Promise<string> {
