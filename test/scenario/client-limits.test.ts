@@ -137,6 +137,11 @@ test("connectionsPerClient: one more is closed before it says anything; a place 
   expect((await sluice.metrics()).sum("sluice_connections_refused_total", { listener: "door" })).toBe(1);
   some[0]!.close();
   await waitFor(async () => !(await isRefused(from)), { what: "a place to be free" });
+  // A WebSocket is a connection, too. All of these come from 127.0.0.1.
+  const sockets = await Promise.all([1, 2, 3].map(() => openWebSocket(`ws://${door}/`)));
+  expect(await isRefused("127.0.0.1")).toBe(true);
+  for (const socket of sockets) await socket.close();
+  await waitFor(async () => !(await isRefused("127.0.0.1")), { what: "their places to be free" });
 });
 
 test("a reload may change the numbers while requests and connections count on", async () => {
