@@ -203,7 +203,7 @@ export interface CompressConfig {
   readonly level: number;
 }
 
-/** Average over a sliding time; slower ones are cut (408 for a request, reset for a response). */
+/** Slower ones are cut once they are graceMs behind (408 for a request, reset for a response). */
 export interface MinRateConfig {
   /** Bytes per second of request bodies; OFF = any. */
   readonly request: number;
