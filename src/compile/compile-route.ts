@@ -12,7 +12,9 @@ import {
   RateCheck,
 } from "../http/guard.ts";
 import { ForwardAuthCheck } from "../http/auth-check.ts";
-import { ForwardAuth } from "../http/forward-auth.ts";
+import { AuthCache } from "../http/auth-cache.ts";
+import { type AuthVerdict, ForwardAuth } from "../http/forward-auth.ts";
+import type { Learned } from "../http/generation.ts";
 import { Mirror, type MirrorLoad } from "../http/mirror.ts";
 import type { SubRequestParts } from "../http/sub-request.ts";
 import type { Compressors, Rng } from "../base/ports.ts";
@@ -51,6 +53,9 @@ export interface RouteParts {
   /** For requests of our own: the worker's connections and bounds, and its counters of a pool. */
   readonly own: () => SubRequestParts & { readonly load: MirrorLoad };
   readonly countersOf: (pool: string) => Float64Array;
+  /** Filled here, from the previous generation's where a route has the same settings. */
+  readonly learned: Learned;
+  readonly learnedBefore: Learned | null;
 }
 
 /** Throws an Error with a sentence for the operator for what no request could be served by. */
@@ -146,6 +151,13 @@ function compileAction(action: ActionConfig, parts: RouteParts): RouteAction {
   return { ...none, arms };
 }
 
+/** What is known under this key, or a new one; noted for the next generation. */
+function kept<T>(key: string, now: Map<string, T>, before: ReadonlyMap<string, T> | undefined, make: () => T): T {
+  const one = now.get(key) ?? before?.get(key) ?? make();
+  now.set(key, one);
+  return one;
+}
+
 function compileChecks(listener: ListenerConfig, config: RouteConfig, cors: Cors | null, parts: RouteParts): Check[] {
   const seed: HashSeed = parts.sticky.seed;
   const { rates, concurrency } = parts.limits.limitsOf(listener, config);
@@ -154,10 +166,18 @@ function compileChecks(listener: ListenerConfig, config: RouteConfig, cors: Cors
   if (cors !== null) checks.push(new PreflightCheck(cors));
   for (const rate of rates) checks.push(new RateCheck(rate, seed));
   for (const bound of concurrency) checks.push(new ConcurrencyCheck(bound, seed));
-  if (config.basicAuth !== null) checks.push(new PasswordCheck(new BasicAuth(config.basicAuth, parts.passwords)));
-  if (config.forwardAuth !== null) {
-    const seeds = parts.passwords.seeds;
-    const auth = new ForwardAuth(config.forwardAuth, poolOf(config.forwardAuth.pool, parts), { ...parts.own(), seeds });
+  const { passwords, learned, learnedBefore } = parts;
+  const { basicAuth, forwardAuth } = config;
+  if (basicAuth !== null) {
+    const key = JSON.stringify([listener.name, config.name, basicAuth]);
+    const auth = kept(key, learned.logins, learnedBefore?.logins, () => new BasicAuth(basicAuth, passwords));
+    checks.push(new PasswordCheck(auth));
+  }
+  if (forwardAuth !== null) {
+    const key = JSON.stringify([listener.name, config.name, forwardAuth]);
+    const cache = kept(key, learned.answers, learnedBefore?.answers, () => new AuthCache<AuthVerdict>());
+    const { seeds } = passwords;
+    const auth = new ForwardAuth(forwardAuth, poolOf(forwardAuth.pool, parts), { ...parts.own(), seeds }, cache);
     checks.push(new ForwardAuthCheck(auth));
   }
   return checks;

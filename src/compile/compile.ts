@@ -44,7 +44,7 @@ export function compile(
     return { clock, timers, connector, load };
   };
   const countersOf = (pool: string): Float64Array => columns.pool(worker, plan.poolRows[pool]!);
-  const parts = {
+  const parts: RouteParts = {
     pools,
     limits,
     sticky,
@@ -54,6 +54,8 @@ export function compile(
     rng,
     own,
     countersOf,
+    learnedBefore: previous?.learned ?? null,
+    learned: { logins: new Map(), answers: new Map() },
   };
   const listeners = new Map<string, ListenerPlan>();
   for (const config of plan.config.listeners) {
@@ -61,7 +63,7 @@ export function compile(
   }
   const { accessLog } = plan.config;
   const { cookieKeys } = plan;
-  const shared = { limits, tokens: { keys: cookieKeys.join(" "), box: sticky.box } };
+  const shared = { limits, learned: parts.learned, tokens: { keys: cookieKeys.join(" "), box: sticky.box } };
   return { number: plan.generation, accessLog, listeners, pools, ...shared, exchanges: 0 };
 }
 

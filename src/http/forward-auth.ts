@@ -102,7 +102,13 @@ export class ForwardAuth {
   private readonly pending = new Map<number, Question>();
   readonly replacedNames: FieldNames;
 
-  constructor(config: ForwardAuthConfig, pool: PoolRuntime, parts: AuthParts) {
+  /** cache: of an earlier one with the same config, if there is one. */
+  constructor(
+    config: ForwardAuthConfig,
+    pool: PoolRuntime,
+    parts: AuthParts,
+    cache: AuthCache<AuthVerdict> = new AuthCache(),
+  ) {
     const { timeoutMs } = config;
     this.pool = pool;
     this.parts = parts;
@@ -114,7 +120,7 @@ export class ForwardAuth {
     this.replacedNames = new FieldNames(config.copyHeaders, true);
     this.question = new AuthQuestion(config, pool.name);
     this.cacheMs = config.cacheMs;
-    this.cache = config.cacheMs === OFF ? null : new AuthCache();
+    this.cache = config.cacheMs === OFF ? null : cache;
   }
 
   /**

@@ -9,6 +9,9 @@ import type { LimitBook } from "../limit/limit-book.ts";
 import type { TokenBox } from "../pool/stickiness/token.ts";
 import type { PathRules } from "../route/path.ts";
 import type { Router } from "../route/router.ts";
+import type { AuthCache } from "./auth-cache.ts";
+import type { BasicAuth } from "./basic-auth.ts";
+import type { AuthVerdict } from "./forward-auth.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
 import type { Route } from "./route.ts";
 
@@ -29,14 +32,21 @@ export interface ListenerPlan {
   readonly router: Router<Route>;
 }
 
+/** What routes have found out about clients, by route and settings. */
+export interface Learned {
+  readonly logins: Map<string, BasicAuth>;
+  readonly answers: Map<string, AuthCache<AuthVerdict>>;
+}
+
 export interface Generation {
   readonly number: number;
   readonly accessLog: AccessLogConfig | null;
   readonly listeners: ReadonlyMap<string, ListenerPlan>;
   readonly pools: ReadonlyMap<string, PoolRuntime>;
-  /** What outlives a reload: the counts of limits, and the seals of cookies. */
+  /** What outlives a reload: the counts of limits, the seals of cookies, and who has been let in. */
   readonly limits: LimitBook;
   readonly tokens: { readonly keys: string; readonly box: TokenBox | null };
+  readonly learned: Learned;
   /** Exchanges that began under it and are not over. */
   exchanges: number;
 }

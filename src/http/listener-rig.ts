@@ -74,6 +74,7 @@ export class ListenerRig {
       pools: new Map([["app", runtime]]),
       limits: new LimitBook({ listeners: [] } as never, place, null),
       tokens: { keys: "", box: null },
+      learned: { logins: new Map(), answers: new Map() },
       exchanges: 0,
     };
     this.listener = new Listener(plan, generation, columns.listener(0, 0), {

@@ -13,13 +13,16 @@ import { FakeWorld } from "./fakes.ts";
 const size = { workers: 1, listeners: 4, endpoints: 16 };
 const columns = openColumns(new ArrayBuffer(columnsBytes(size)), size);
 columns.weight.fill(1);
-const context = { env: new FakeWorld().env, columns, worker: 0, accessLog: null, connectionsMax: 0 };
+const passwords = { seeds: [] };
+const context = { env: new FakeWorld().env, columns, worker: 0, accessLog: null, connectionsMax: 0, passwords };
 const rowOf: Readonly<Record<string, number>> = { a: 0, b: 1, c: 2, d: 3 };
 
-function plan(generation: number, ids: string): Plan {
+/** route: more keys of the route. */
+function plan(generation: number, ids: string, route = ""): Plan {
   const endpoints = ids.split("").map((id) => `{ id: ${id}, address: "10.0.0.${rowOf[id]! + 1}:80" }`);
   const { config } = loadText(
-    `listeners: { web: { bind: 127.0.0.1:80, forward: app } }\npools: { app: { endpoints: [${endpoints}] } }`,
+    `listeners: { web: { bind: 127.0.0.1:80, routes: [{ forward: app${route} }] } }
+pools: { app: { endpoints: [${endpoints}] } }`,
     "t",
   );
   return {
@@ -35,6 +38,39 @@ function plan(generation: number, ids: string): Plan {
     resolved: {},
   };
 }
+
+test("who has been let in is remembered for as long as the settings are the same", () => {
+  void new DataPlane(context as unknown as WorkerContext);
+  const hash = `$2y$04$${"a".repeat(53)}`;
+  const route = (users: string, path: string): string =>
+    `, basicAuth: { users: { ${users}: "${hash}" } }, forwardAuth: { pool: app, path: ${path}, cache: 1m }`;
+  let generation: Generation | null = null;
+  const changed: boolean[][] = [];
+  for (const [ids, text] of [
+    ["a", route("ann", "/")],
+    ["ab", route("ann", "/")],
+    ["ab", route("bob", "/")],
+    ["ab", route("bob", "/x")],
+    ["ab", ""],
+  ] as const) {
+    const next: Generation = compile(plan(9, ids, text), generation, context as unknown as WorkerContext);
+    const [logins, answers] = [next.learned.logins, next.learned.answers].map((map) => [...map.values()]);
+    const known = generation?.learned;
+    const isKnown = [
+      logins![0] === known?.logins.values().next().value,
+      answers![0] === known?.answers.values().next().value,
+    ];
+    changed.push([...isKnown, logins!.length + answers!.length === 2]);
+    generation = next;
+  }
+  expect(changed).toEqual([
+    [false, false, true],
+    [true, true, true],
+    [false, true, true],
+    [true, false, true],
+    [false, false, false],
+  ]);
+});
 
 /** Ids that a generation's pool gives out, sorted. */
 function given(generation: Generation): string {
