@@ -1,9 +1,10 @@
 // The one-file executable works where nothing else is: in an empty directory, without this tree's node_modules.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { waitFor } from "../test/scenario/lib/wait.ts";
 import { build } from "./build.ts";
 
 const root = resolve(import.meta.dir, "..");
@@ -61,3 +62,39 @@ test("runs a TypeScript configuration that imports defineConfig, with no package
   expect(err).toBe("");
   expect(code).toBe(0);
 });
+
+test("runs hooks, with a package that is installed beside the configuration", async () => {
+  const place = join(directory, "node_modules", "greeting");
+  mkdirSync(join(place, "lib"), { recursive: true });
+  writeFileSync(join(place, "package.json"), '{ "name": "greeting", "main": "lib/hello.js" }');
+  writeFileSync(join(place, "lib/hello.js"), "exports.hello = (name) => `hello ${name}`;");
+  const text = `import { defineConfig } from "sluice";
+    import { hello } from "greeting";
+    export default defineConfig({
+      workers: 1,
+      listeners: {
+        web: {
+          bind: "127.0.0.1:0",
+          routes: [{ forward: "app", hooks: { request: (r) => ({ status: 200, body: hello(r.path) }) } }],
+        },
+      },
+      pools: { app: { endpoints: ["127.0.0.1:1"] } },
+    });`;
+  writeFileSync(join(directory, "hooks.config.ts"), text);
+  const ready = join(directory, "ready.json");
+  const child = Bun.spawn([executable, "run", "hooks.config.ts"], {
+    cwd: directory,
+    env: { PATH: "/usr/bin:/bin", SLUICE_READY_FILE: ready },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  try {
+    await waitFor(() => existsSync(ready) || child.exitCode !== null, { what: "the start", timeoutMs: 15_000 });
+    if (child.exitCode !== null) throw new Error(await child.stderr.text());
+    const { listeners } = JSON.parse(readFileSync(ready, "utf8")) as { listeners: { web: string[] } };
+    const answer = await fetch(`http://${listeners.web[0]}/world`);
+    expect(await answer.text()).toBe("hello /world");
+  } finally {
+    child.kill("SIGTERM");
+  }
+  expect(await child.exited).toBe(0);
+}, 30_000);

@@ -25,6 +25,8 @@ export async function build(options: BuildOptions): Promise<number> {
     // A .env or bunfig.toml of the directory it runs in must not change a load balancer.
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
+    // Packages that a sluice.config.ts imports say in their package.json where their code is.
+    "--compile-autoload-package-json",
     ...(options.target === null ? [] : [`--target=${options.target}`]),
     `--outfile=${options.outfile}`,
     `${root}/src/cli/main.ts`,
