@@ -4,6 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import type { HookRequest, RequestHook } from "../config/ts/hook-types.ts";
 import { get, headOf, HookRig, later, ok, settle, timeoutMs } from "./hook-rig.ts";
+import { bench } from "./hooks.bench.ts";
 import { Respond } from "./respond.ts";
 import { Rewrite } from "./rewrite.ts";
 
@@ -493,4 +494,8 @@ describe("requests are kept apart", () => {
     expect(() => request.set("k", 1)).toThrow("this request is over");
     expect(() => request.setHeader("x", "1")).toThrow("this request is over");
   });
+});
+
+test("the bench runs", async () => {
+  for (const ns of Object.values(await bench(20))) expect(ns).toBeGreaterThan(0);
 });
