@@ -61,7 +61,7 @@ export function writeRequestHead(out: Scratch, head: Head, added: Scratch, says:
 }
 
 /** The target in origin form or as "*". */
-function putTarget(out: Scratch, head: Head): void {
+export function putTarget(out: Scratch, head: Head): void {
   const { bytes, targetStart, targetEnd } = head;
   if ((head.flags & HeadFlag.NewTarget) !== 0) {
     const target = head.newTarget!;
