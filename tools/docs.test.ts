@@ -17,6 +17,7 @@ import { FakeHost, FakeWorld } from "../src/runtime/fakes.ts";
 import { LevelLog } from "../src/runtime/level-log.ts";
 import { Supervisor } from "../src/runtime/supervisor.ts";
 import { columnsBytes, openColumns } from "../src/stats/columns.ts";
+import { importBundle } from "../src/sys/bundle.ts";
 
 const root = resolve(import.meta.dir, "..");
 
@@ -49,6 +50,28 @@ describe("documents", () => {
 
   test.each(blocks.map((block) => [`${block.path}:${block.line}`, block.code] as const))("%s", (place, code) => {
     expectSound(loadText(code, place));
+  });
+});
+
+describe("TypeScript in documents", () => {
+  const typed = documents.flatMap((path) => {
+    return blocksOf(readFileSync(resolve(root, path), "utf8"), "ts").map((block) => ({ path, ...block }));
+  });
+  const excerpt = /^\/\/ (examples\/\S+)\n/;
+
+  const excerpts = typed.filter(({ code }) => excerpt.test(code));
+  test.each(excerpts.map(({ path, line, code }) => [`${path}:${line}`, code] as const))(
+    "%s is in the file",
+    (_, code) => {
+      const file = excerpt.exec(code)![1]!;
+      expect(readFileSync(resolve(root, file), "utf8")).toContain(code.replace(excerpt, ""));
+    },
+  );
+
+  const wholes = typed.filter(({ path, code }) => path.endsWith("hooks.md") && code.includes("export default"));
+  test.each(wholes.map(({ path, line, code }) => [`${path}:${line}`, code] as const))("%s", async (place, code) => {
+    expect(wholes.length).toBeGreaterThan(0);
+    expectSound(loadValue(await importBundle(new Bun.Transpiler({ loader: "ts" }).transformSync(code)), place));
   });
 });
 
