@@ -177,5 +177,9 @@ export const minRate = map("a map with request and response, or off", {
     "Bytes that a client must take each second of an answer that waits for it; then the connection is reset.",
     off(defaultMinRate.response),
   ),
-  grace: key(duration(1000), "How far a client may fall behind: one that stands still is cut after this time.", formatMs(defaultMinRate.graceMs)),
+  grace: key(
+    duration(1000),
+    "How far a client may fall behind: one that stands still is cut after this time.",
+    formatMs(defaultMinRate.graceMs),
+  ),
 });

@@ -30,7 +30,9 @@ export interface WorkerContext {
   readonly passwords: Passwords;
 }
 
-/** The planes that serve, by what they live in: routes that send requests of their own use their plane's connections. */
+/**
+ * The planes that serve, by what they live in: routes that send requests of their own use their plane's connections.
+ */
 const planes = new WeakMap<WorkerContext, DataPlane>();
 
 /** The plane of a worker. Throws if there is none yet. */
