@@ -416,10 +416,12 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     counters[EC.retries]!++;
     this.upstream = null;
     discardAnswer(upstream, listener.connector, runtime.pool.config.keepAlive, last);
-    runtime.pool.release(index, 0, latencyUs(this.connectedMs, nowMs), status);
+    const tookUs = latencyUs(this.connectedMs, nowMs);
     this.repeats++;
     this.freshOnly = false;
     this.attempt(next, null, false);
+    // Last: whoever it hands the endpoint to must not be given the connection that was meant for this attempt.
+    runtime.pool.release(index, 0, tookUs, status);
     return true;
   }
 

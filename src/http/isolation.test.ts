@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { newPickState } from "../balance/pick-state.ts";
-import { replayChunkBytes } from "../base/limits.ts";
+import { discardedAnswerBytesMax, replayChunkBytes } from "../base/limits.ts";
 import { TICK_MS } from "../base/timer-wheel.ts";
 import { defaultRetry } from "../model/defaults.ts";
 import type { HeaderEdits, PathsConfig } from "../model/route-config.ts";
@@ -106,4 +106,25 @@ test("a request that throws when its turn in the queue comes keeps nobody behind
   time.pass(TICK_MS * 2);
   expect(tried).toEqual(["first", "second"]);
   expect([runtime.waiting, columns.active[0]]).toEqual([0, 0]);
+});
+
+test("a place for a connection that a repeat was given is not given away before it connects", () => {
+  const retry = compileRetry({ ...defaultRetry, on: [503], attempts: 2 });
+  const circuit = { connections: 2, pending: 0, requests: 0 };
+  const queue = { size: 9, timeoutMs: 0 };
+  const rig = new ListenerRig({ endpoints: [{}, {}, {}], pool: { circuit, queue }, route: { retry } });
+  const { pool } = rig;
+  const places = (): number => pool.columns.poolConnections[1]!;
+  const unwilling = "HTTP/1.1 503 no\r\nContent-Length: 1000000\r\n\r\n";
+  rig.ask("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  const first = pool.latest.open();
+  first.receive(unwilling);
+  const second = pool.latest.open();
+  rig.ask("GET /b HTTP/1.1\r\nHost: h\r\n\r\n"); // waits for a connection
+  expect([pool.connections.length, places(), pool.runtime.waiting]).toEqual([2, 2, 1]);
+  first.receive("x".repeat(discardedAnswerBytesMax + 1)); // nobody reads that much of it: there is a place again
+  expect([first.ended, places()]).toEqual(["abort", 1]);
+  second.receive(unwilling);
+  expect(pool.connections.length).toBe(3);
+  expect(places()).toBe(2);
 });
