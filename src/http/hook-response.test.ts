@@ -3,9 +3,11 @@
 import { describe, expect, test } from "bun:test";
 import type { HookRequest, HookResponseView, ResponseHook } from "../config/ts/hook-types.ts";
 import { EC } from "../stats/columns.ts";
+import { defaultRetry } from "../model/defaults.ts";
 import { compileEdits } from "./header-edits.ts";
 import { get, headOf, HookRig, later, ok, settle, timeoutMs } from "./hook-rig.ts";
 import { Respond } from "./respond.ts";
+import { compileRetry } from "./retry.ts";
 
 const idle = [0, 0, 0, 0, 0, 0];
 const nothingLeft = (left: readonly number[]): boolean => left.every((count) => count === 0);
@@ -338,6 +340,56 @@ describe("an asynchronous response hook", () => {
     while (endpoint.pump());
     expect(client.sent()).toEndWith("x-hook: 200 1\r\n\r\nabcdef");
     expect(rig.pool.columns.endpoint(0, endpoint.row)[EC.status2xx]).toBe(1);
+    expect(rig.underWay).toEqual(idle);
+  });
+
+  test("is not overtaken by an interim response that the client takes late", async () => {
+    const { rig, gate } = waiting();
+    const client = rig.ask(get);
+    client.room = 10;
+    const endpoint = rig.pool.latest.open();
+    endpoint.receive("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+    endpoint.receive("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc", "def");
+    client.drain(10_000);
+    expect(client.sent()).toEndWith("Link: </a.css>\r\n\r\n");
+    gate.resolve();
+    await settle();
+    while (endpoint.pump());
+    expect(client.sent()).toEndWith("x-hook: 200 null\r\n\r\nabcdef");
+    expect(rig.underWay).toEqual(idle);
+  });
+
+  test("is asked anew about the answer to a repeated request", async () => {
+    const gates = [later(), later()];
+    const shown: string[] = [];
+    const rig = new HookRig({
+      endpoints: [{}, {}],
+      route: { retry: compileRetry({ ...defaultRetry, on: ["reset"], bufferBytes: 1024 }) },
+      async response(res) {
+        shown.push(res.header("x-a")!);
+        await gates[shown.length - 1]!.promise;
+        res.setHeader("x-hook", res.header("x-a")!);
+      },
+    });
+    const client = rig.ask("PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab");
+    const first = rig.pool.latest.open();
+    first.receive("HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 6\r\n\r\n"); // before it has the whole request
+    first.write = () => -1;
+    client.receive("cd");
+    first.receiveFin(); // and is gone before it has sent the whole answer
+    const second = rig.pool.latest.open();
+    expect(second).not.toBe(first);
+    expect(second.sent()).toEndWith("\r\n\r\nabcd");
+    gates[0]!.resolve();
+    await settle();
+    second.receive("HTTP/1.1 200 OK\r\nX-A: 2\r\nContent-Length: 2\r\n\r\nok");
+    await settle();
+    expect(client.sent()).toBe("");
+    gates[1]!.resolve();
+    await settle();
+    while (second.pump());
+    expect(client.sent()).toEndWith("x-hook: 2\r\n\r\nok");
+    expect(shown).toEqual(["1", "2"]);
     expect(rig.underWay).toEqual(idle);
   });
 });

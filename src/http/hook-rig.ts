@@ -86,7 +86,8 @@ export class HookRig extends ListenerRig {
 
   /** Nothing is left of any request, timers included, once connections are closed. */
   end(): number[] {
-    return [...this.underWay, ...this.pool.end()];
+    const left = this.pool.end();
+    return [...this.underWay, ...left];
   }
 }
 

@@ -242,3 +242,27 @@ test("hooks of a tunnel and of long bodies, synchronous or not", async () => {
     expect(origin.last("/upload").headers).toContainEqual(["x-seen", "POST"]);
   }
 });
+
+test("a hook's choice of a pool has nothing to do with the side that a client is on", async () => {
+  const route = `{
+    forward: [{ pool: "app", weight: 1 }, { pool: "other", weight: 0 }],
+    sticky: { by: "cookie", name: "SIDE" },
+    hooks: { request(req) { const pool = req.query("to"); if (pool !== null) req.forwardTo(pool as "app"); } },
+  },`;
+  const pools = `app: { endpoints: ["${origin.address}"] }, other: { endpoints: ["${origin.address}"] }`;
+  const more = `pools: { ${pools} }, secret: "a secret of at least thirty-two letters",`;
+  const text = config(route)
+    .replace(/pools: .*/, more)
+    .replace("workers: 2", "workers: 1");
+  await using sluice = await start(text);
+  const ask = (path: string, headers: string[] = []): ReturnType<typeof request> =>
+    request(sluice.address("web"), { path, headers });
+  const cookie = (await ask("/ok")).header("set-cookie")!.split(";")[0]!;
+  expect(cookie).toStartWith("SIDE=");
+  expect((await ask("/ok", [`Cookie: ${cookie}`])).header("set-cookie")).toBeNull();
+  for (const pool of ["app", "other"]) {
+    const answer = await ask(`/ok?to=${pool}`);
+    expect([answer.status, answer.header("set-cookie")]).toEqual([200, null]);
+    expect((await logged(sluice, ({ target }) => target === `/ok?to=${pool}`)).pool).toBe(pool);
+  }
+});

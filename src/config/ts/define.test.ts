@@ -50,6 +50,55 @@ test("a typed configuration loads", () => {
   expect(loaded?.pools.map((pool) => pool.name)).toEqual(["app", "api"]);
 });
 
+test("hooks know the pools and what a request has", () => {
+  const config = defineConfig({
+    listeners: {
+      web: {
+        bind: "127.0.0.1:8080",
+        routes: [
+          {
+            match: { path: "/a" },
+            forward: "app",
+            hooks: {
+              request(request) {
+                if (request.path === "/api") request.forwardTo("api");
+                // @ts-expect-error -- there is no such pool
+                request.forwardTo("ap");
+                // @ts-expect-error -- a request has no body here
+                void request.body;
+                // @ts-expect-error -- null, if there is no such field
+                request.setHeader("x-a", request.header("x-b"));
+                return request.cookie("a") === null ? { status: 401 } : undefined;
+              },
+              async response(response, request) {
+                response.setHeader("x-a", [String(response.status), request.requestId]);
+                await Promise.resolve();
+                // @ts-expect-error -- the status stays
+                response.status = 200;
+              },
+              timeout: "1s",
+            },
+          },
+          {
+            match: { path: "/b" },
+            forward: "app",
+            // @ts-expect-error -- a status is a number
+            hooks: { request: () => ({ status: "200" }) },
+          },
+          {
+            match: { path: "/c" },
+            forward: "app",
+            // @ts-expect-error -- a response hook has nothing to say
+            hooks: { response: () => Promise.resolve({ status: 200 }) },
+          },
+        ],
+      },
+    },
+    pools: { app: { endpoints: ["a:1"] }, api: { endpoints: ["a:1"] } },
+  });
+  expect(loadValue(config, "sluice.config.ts").diagnostics).toEqual([]);
+});
+
 test("mistakes the compiler finds", () => {
   const wrong = [
     defineConfig({
