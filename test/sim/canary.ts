@@ -3,6 +3,10 @@
 
 import { TimerWheel } from "../../src/base/timer-wheel.ts";
 import { Attempts } from "../../src/http/attempts.ts";
+import { Exchange } from "../../src/http/exchange.ts";
+import { HeldLimits } from "../../src/http/held-limits.ts";
+import { MirrorRun } from "../../src/http/mirror.ts";
+import { Connector } from "../../src/pool/connector.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { Method } from "../../src/wire/head.ts";
 import type { Sabotage, SimSocket } from "./sim-socket.ts";
@@ -205,5 +209,51 @@ export const canaries: readonly Canary[] = [
             onReset.call(this, f);
           },
       ),
+  },
+  {
+    name: "a head is read once more, and what was done to it is undone",
+    profile: "policies",
+    rules: ["request"],
+    install: () =>
+      replace(
+        Exchange.prototype,
+        "requestIdText",
+        (text) =>
+          function (this: Exchange) {
+            return text.call(this);
+          },
+      ),
+  },
+  {
+    name: "facts of another request",
+    profile: "policies",
+    rules: ["request", "response"],
+    install: () =>
+      replace(
+        Exchange.prototype,
+        "openAgain",
+        () =>
+          function (this: Exchange) {
+            return this.headAgain();
+          },
+      ),
+  },
+  {
+    name: "places of limits are not given back",
+    profile: "policies",
+    rules: ["gauge"],
+    install: () => replace(HeldLimits.prototype, "release", () => () => {}),
+  },
+  {
+    name: "a copy is not ended",
+    profile: "policies",
+    rules: ["gauge"],
+    install: () => replace(MirrorRun.prototype, "end", () => () => {}),
+  },
+  {
+    name: "a connection is opened without a place",
+    profile: "policies",
+    rules: ["circuit"],
+    install: () => replace(Connector.prototype, "reserve", () => () => true),
   },
 ];

@@ -1,6 +1,7 @@
 // What must hold at every moment of a run, and what must be left when it is over: nothing.
 
-import { EC, LC, WC } from "../../src/stats/columns.ts";
+import { EC, LC, PC, WC } from "../../src/stats/columns.ts";
+import { openTable } from "../../src/stats/table-arena.ts";
 import { type SimSocket, SocketState } from "./sim-socket.ts";
 import type { World } from "./world.ts";
 
@@ -39,6 +40,12 @@ export function checkAlways(world: World, socket: SimSocket | null): void {
   for (let row = 0; row < columns.size.endpoints; row++) {
     if (columns.active[row]! < 0) trace.fail("active", `row ${row}: ${columns.active[row]} requests in progress`);
   }
+  ["main", "other"].forEach((pool, row) => {
+    const { connections = 0, requests = 0 } = layout.policies?.circuitOf(pool) ?? {};
+    const [open, busy] = [columns.poolConnections[row]!, columns.poolRequests[row]!];
+    if (connections !== 0 && open > connections) trace.fail("circuit", `${pool}: ${open} connections`);
+    if (requests !== 0 && busy > requests) trace.fail("circuit", `${pool}: ${busy} requests`);
+  });
   for (const { row, max, site } of layout.members()) {
     // A lowered limit binds new requests only; limits here never change while an endpoint is a member.
     if (max !== 0 && columns.active[row]! > max) {
@@ -107,6 +114,13 @@ export function checkQuiet(world: World): void {
       const counters = columns.endpoint(worker, row);
       for (const name of ["idle", "activeOwn"] as const) gauge(`endpoint ${row}: ${name}`, counters[EC[name]]);
     }
+    for (let row = 0; row < 4; row++) {
+      const counters = columns.pool(worker, row);
+      for (const name of ["connectionsOwn", "requestsOwn", "pendingOwn"] as const)
+        gauge(`pool ${row}: ${name}`, counters[PC[name]]);
+    }
+    gauge("copies", plane.mirrorLoad.copies);
+    gauge("bytes of copies", plane.mirrorLoad.bytes);
     gauge("timers", timers.size);
     const oldest = plane.oldestGeneration;
     if (oldest !== generation?.number)
@@ -115,8 +129,28 @@ export function checkQuiet(world: World): void {
   for (let row = 0; row < columns.size.endpoints; row++) {
     if (columns.active[row] !== 0) trace.fail("active", `row ${row}: ${columns.active[row]} requests never released`);
   }
+  for (const name of ["poolRequests", "poolPending", "poolConnections"] as const) {
+    columns[name].forEach((count, row) => {
+      if (count !== 0) trace.fail("gauge", `${name} of row ${row} is ${count}`);
+    });
+  }
+  checkTables(world);
   checkCounters(world);
   kernel.checkFrozen();
+}
+
+/** Limits of requests in progress count nobody any more. */
+function checkTables({ columns, layout, trace }: World): void {
+  for (const wish of layout.tables) {
+    if (!wish.perWorker) continue;
+    const table = openTable(columns.arena, wish.at, wish);
+    table.each((slot) => {
+      for (let worker = 0; worker < wish.values; worker++) {
+        const count = table.load(slot, worker);
+        if (count !== 0) trace.fail("gauge", `${wish.name}: ${count} in progress`);
+      }
+    });
+  }
 }
 
 /** What was counted against what happened. */

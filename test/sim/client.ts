@@ -49,7 +49,7 @@ export class SimClient implements ConnectionEvents, MessageSink {
     const address = dice.pick(["192.0.2.7", "192.0.2.8", "198.51.100.3", "203.0.113.77"]);
     const count = dice.whole(1, dice.chance(0.2) ? 12 : 4);
     for (let i = 0; i < count; i++) {
-      const spec = randomRequest(dice, weather, world.nextId(), address, i === count - 1);
+      const spec = randomRequest(dice, weather, world.nextId(), address, i === count - 1, world.layout.policies);
       const request = ledger.open(spec);
       if (weather.bodyLimit !== 0 && spec.bodyLength > weather.bodyLimit) request.excuse |= Excuse.TooBig;
       this.toSend.push(request);

@@ -1,10 +1,22 @@
 // The configuration of a run and its changes: pools over a small world of endpoints, two listeners, and rows in the
 // columns that a supervisor would give out. Every change makes a new numbered plan.
 
-import { OFF, type BalanceConfig, type Config, type EndpointConfig, type PoolConfig } from "../../src/model/config.ts";
-import { defaultListener, defaultPool, defaultRoute } from "../../src/model/defaults.ts";
+import {
+  OFF,
+  type BalanceConfig,
+  type Config,
+  type EndpointConfig,
+  type PoolConfig,
+  type RouteConfig,
+} from "../../src/model/config.ts";
+import { defaultListener, defaultPaths, defaultPool, defaultRoute } from "../../src/model/defaults.ts";
 import type { Plan } from "../../src/model/plan.ts";
+import type { HookFunctions } from "../../src/config/ts/hooks.ts";
+import { limitTables } from "../../src/limit/limit-book.ts";
+import { needsTokens, sessionTableWish } from "../../src/pool/stickiness/build.ts";
+import type { TableArena, TableWish } from "../../src/stats/table-arena.ts";
 import type { Dice } from "./dice.ts";
+import { authPool, mirrorPool, Policies } from "./policies.ts";
 import type { Weather } from "./weather.ts";
 
 export interface Site {
@@ -29,6 +41,12 @@ export function sitesOf(weather: Weather): readonly Site[] {
     return { name: `e${i}`, key: unixPath ?? `${ip}:80`, ip, port: 80, unixPath, solid, host };
   });
 }
+
+/** Servers of the authentication service and of the mirror. */
+export const sinkSites: readonly Site[] = [1, 2].map((i) => {
+  const ip = `10.0.1.${i}`;
+  return { name: `s${i}`, key: `${ip}:80`, ip, port: 80, unixPath: null, solid: false, host: null };
+});
 
 interface Membership {
   readonly site: Site;
@@ -59,7 +77,13 @@ export class Layout {
   readonly names = new Map<string, string | null>();
   private readonly dice: Dice;
   private readonly weather: Weather;
+  readonly policies: Policies | null;
+  /** Of the plan that was made last. */
+  hooks: readonly HookFunctions[] = [];
+  /** Tables of that plan, and where they are. */
+  tables: readonly (TableWish & { readonly at: number })[] = [];
   private readonly pools: PoolDraft[];
+  private readonly sinks: readonly PoolDraft[];
   private readonly rows = new Map<string, number>();
   private connectionsMax: number;
 
@@ -70,6 +94,20 @@ export class Layout {
     for (const site of this.sites) if (site.host !== null) this.names.set(site.host, site.ip);
     this.pools = ["main", "other"].map((name) => this.draft(name));
     this.connectionsMax = dice.chance(0.2) ? dice.whole(8, 15) : 1000;
+    this.policies = weather.policies ? new Policies(dice) : null;
+    const members = sinkSites.map((site): Membership => ({ site, weight: 1, backup: false, maxConnections: OFF }));
+    this.sinks = weather.policies
+      ? [authPool, mirrorPool].map((name) => ({
+          name,
+          balance: { by: "round-robin" },
+          members,
+          passive: dice.chance(0.5),
+          slowStartMs: 0,
+          noneHealthy: "fail",
+          keepConnections: dice.pick([0, 4]),
+          queueSize: 3,
+        }))
+      : [];
   }
 
   portOf(listener: string): number {
@@ -78,7 +116,7 @@ export class Layout {
 
   /** Rows of the columns in use, with what they stand for. */
   *members(): Iterable<{ readonly pool: string; readonly site: Site; readonly row: number; readonly max: number }> {
-    for (const pool of this.pools) {
+    for (const pool of [...this.pools, ...this.sinks]) {
       for (const { site, maxConnections } of pool.members) {
         yield { pool: pool.name, site, row: this.rowOf(pool.name, site.name), max: maxConnections };
       }
@@ -101,6 +139,10 @@ export class Layout {
   /** A random change of the configuration. */
   change(): void {
     const { dice } = this;
+    if (this.policies !== null && dice.chance(0.5)) {
+      this.policies.change();
+      return;
+    }
     const pool = dice.pick(this.pools);
     switch (dice.whole(0, 6)) {
       case 0:
@@ -200,24 +242,30 @@ export class Layout {
     return this.rows.size - 1;
   }
 
-  /** The next plan. */
-  plan(): Plan {
+  /** The next plan. arena: for the tables it needs. */
+  plan(arena: TableArena): Plan {
     const config = this.config();
     const endpointRows = Object.fromEntries(
-      this.pools.map(({ name, members }) => [
+      [...this.pools, ...this.sinks].map(({ name, members }) => [
         name,
         Object.fromEntries(members.map(({ site }) => [site.name, this.rowOf(name, site.name)])),
       ]),
     );
+    const wishes = [...limitTables(config, this.weather.workers), ...config.pools.map(sessionTableWish)].filter(
+      (wish) => wish !== null,
+    );
+    const proposal = arena.propose(wishes)!;
+    arena.commit(proposal, this.generation);
+    this.tables = wishes.map((wish) => ({ ...wish, at: proposal.offsets[wish.name]! }));
     return {
       generation: ++this.generation,
       config,
       workers: this.weather.workers,
       listenerRows: { web: 0, side: 1 },
       endpointRows,
-      poolRows: { main: 0, other: 1 },
-      tables: {},
-      cookieKeys: [],
+      poolRows: { main: 0, other: 1, [authPool]: 2, [mirrorPool]: 3 },
+      tables: proposal.offsets,
+      cookieKeys: needsTokens(config) ? ["ab".repeat(32)] : [],
       hooks: null,
       resolved: this.resolved(),
     };
@@ -235,6 +283,14 @@ export class Layout {
     const { weather } = this;
     const { deadlines } = weather;
     const { connectMs, sendMs, responseMs, totalMs, tunnelMs, requestHeadMs, idleMs, bodyMs, writeMs } = deadlines;
+    const hooks: HookFunctions[] = [];
+    this.hooks = hooks;
+    const timeouts = { connectMs, sendMs, responseMs, totalMs, tunnelMs, tunnelLifetimeMs: 0 };
+    const routesOf = (listener: string, pool: string): readonly RouteConfig[] => {
+      const action = { kind: "forward", arms: [{ pool, weight: 1 }], sticky: null } as const;
+      const plain: RouteConfig = { ...defaultRoute, name: "0", action, timeouts };
+      return this.policies?.routes(listener, plain, pool, hooks) ?? [plain];
+    };
     return {
       workers: weather.workers,
       user: null,
@@ -258,16 +314,10 @@ export class Layout {
           bodyBytes: weather.bodyLimit,
           requests: weather.requestsPerConnection,
         },
-        routes: [
-          {
-            ...defaultRoute,
-            name: "0",
-            action: { kind: "forward", arms: [{ pool: this.pools[i]?.name ?? "main", weight: 1 }], sticky: null },
-            timeouts: { connectMs, sendMs, responseMs, totalMs, tunnelMs, tunnelLifetimeMs: 0 },
-          },
-        ],
+        paths: this.policies === null ? defaultListener.paths : defaultPaths,
+        routes: routesOf(name, this.pools[i]?.name ?? "main"),
       })),
-      pools: this.pools.map((pool) => this.poolConfig(pool)),
+      pools: [...this.pools, ...this.sinks].map((pool) => this.poolConfig(pool)),
       state: null,
       secret: null,
       tests: [],
@@ -290,6 +340,7 @@ export class Layout {
         admin: "ready",
       })),
       ...defaultPool,
+      ...this.policies?.poolPart(pool.name),
       protocol: "http",
       health: null,
       passive: pool.passive ? { maxFails: 2, failTimeoutMs: 700 } : null,

@@ -2,6 +2,7 @@
 // that is not a whole answer. The scripted peers report here; whatever has no excuse is a violation.
 
 import { defaultRetry } from "../../src/model/defaults.ts";
+import type { RetryConfig } from "../../src/model/route-config.ts";
 import type { Trace } from "./trace.ts";
 
 /** Why a request may end otherwise than with the endpoint's whole answer. */
@@ -26,6 +27,8 @@ export const Excuse = {
   Idle: 256,
   /** An answer before it on the same connection was the last one. */
   Announced: 512,
+  /** A limit, a hook or an authentication service may refuse it. */
+  Refused: 1024,
 } as const;
 
 export interface RequestSpec {
@@ -79,7 +82,12 @@ export interface Attempt {
 
 /** Statuses of our own for well-formed requests, and what excuses them. */
 const ownStatuses: Readonly<Record<number, number>> = {
+  401: Excuse.Refused,
+  403: Excuse.Refused,
   408: Excuse.Client,
+  418: Excuse.Refused,
+  429: Excuse.Refused,
+  500: Excuse.Refused,
   413: Excuse.TooBig,
   502: Excuse.Endpoint,
   503: Excuse.Scarce,
@@ -144,11 +152,14 @@ export class Ledger {
   private readonly forbidden = new Set<number>();
   private readonly attempts = new Map<number, Attempt>();
   private readonly shaky: number;
+  private readonly retry: RetryConfig;
 
-  constructor(trace: Trace, solid: boolean) {
+  /** retry: of all routes. */
+  constructor(trace: Trace, solid: boolean, retry: RetryConfig = defaultRetry, refuses = false) {
     this.trace = trace;
     this.solid = solid;
-    this.shaky = solid ? 0 : Excuse.Endpoint | Excuse.Stall | Excuse.Scarce;
+    this.retry = retry;
+    this.shaky = (solid ? 0 : Excuse.Endpoint | Excuse.Stall | Excuse.Scarce) | (refuses ? Excuse.Refused : 0);
   }
 
   open(spec: RequestSpec): SimRequest {
@@ -199,10 +210,14 @@ export class Ledger {
   private judgeRetry(request: SimRequest): void {
     this.tally.retried++;
     const { attempts, spec } = request;
-    if (!request.isIdempotent) this.trace.fail("twice", `${request.name} was sent twice`);
-    if (attempts.length >= 3) this.trace.fail("twice", `${request.name} was sent ${attempts.length + 1} times`);
+    const { retry } = this;
+    if (!request.isIdempotent && !retry.nonIdempotent) this.trace.fail("twice", `${request.name} was sent twice`);
+    // One in place of a kept connection besides.
+    if (attempts.length > retry.attempts + (retry.attempts > 0 ? 1 : 0)) {
+      this.trace.fail("twice", `${request.name} was sent ${attempts.length + 1} times`);
+    }
     if (request.answeredBy !== null) this.trace.fail("twice", `${request.name} was sent again after its answer began`);
-    const isKept = spec.bodyLength <= defaultRetry.bufferBytes && spec.trailers.length === 0;
+    const isKept = spec.bodyLength <= retry.bufferBytes && spec.trailers.length === 0;
     if (spec.body !== "none" && !isKept && attempts.some((attempt) => attempt.requestWhole)) {
       this.trace.fail("twice", `${request.name} was sent again with its body gone`);
     }

@@ -4,6 +4,7 @@
 import { latin1 } from "../../src/wire/h1/tables.ts";
 import type { Dice } from "./dice.ts";
 import type { RequestSpec } from "./ledger.ts";
+import { goneField, type Policies, userField } from "./policies.ts";
 import { bodySize, type Weather } from "./weather.ts";
 
 /** A field line, and whether it must arrive at the endpoint. */
@@ -128,8 +129,25 @@ function claims(dice: Dice, trusted: boolean, address: string): Claims {
   return { lines, wantedFor, wantedId: good ? id : null };
 }
 
+/** What routes with policies look at, and what they take out. */
+function policyLines(dice: Dice, policies: Policies, id: number): readonly Line[] {
+  const lines: Line[] = [];
+  if (dice.chance(0.5)) lines.push(go(`${goneField}: ${id}`));
+  if (dice.chance(0.2)) lines.push(go(`${userField}: forged`));
+  const cookie = policies.cookieLine(dice);
+  if (cookie !== null) lines.push(stay(cookie));
+  return lines;
+}
+
 /** last: nothing will follow it on its connection. address: the client's. */
-export function randomRequest(dice: Dice, weather: Weather, id: number, address: string, last: boolean): RequestSpec {
+export function randomRequest(
+  dice: Dice,
+  weather: Weather,
+  id: number,
+  address: string,
+  last: boolean,
+  policies: Policies | null,
+): RequestSpec {
   const shape = shapeOf(dice, weather, last);
   const target = targetOf(dice, shape, id);
   const bodyLength = shape.body === "none" ? 0 : bodySize(dice, weather);
@@ -141,6 +159,7 @@ export function randomRequest(dice: Dice, weather: Weather, id: number, address:
     ...noiseLines(dice, 3000).map(stay),
     ...hopLines(dice, shape),
     ...claim.lines,
+    ...(policies === null ? [] : policyLines(dice, policies, id)),
   ];
   if (expects) lines.push(stay("Expect: 100-continue"));
   if (shape.body === "length") lines.push(stay(`Content-Length: ${bodyLength}`));

@@ -2,6 +2,7 @@
 
 import type { Dice } from "./dice.ts";
 import type { SimRequest } from "./ledger.ts";
+import { backField } from "./policies.ts";
 import { noise, noiseLines } from "./requests.ts";
 import { bodySize, type Weather } from "./weather.ts";
 
@@ -147,6 +148,10 @@ export function randomResponse(dice: Dice, weather: Weather, request: SimRequest
   const all = lines.map((text) => ({ text, stays: true }));
   for (const text of framed.stay) all.splice(dice.whole(0, all.length), 0, { text, stays: true });
   for (const text of framed.go) all.splice(dice.whole(0, all.length), 0, { text, stays: false });
+  if (weather.policies) {
+    if (dice.chance(0.5)) all.push({ text: `${backField}: ${serial}`, stays: false });
+    if (dice.chance(0.2)) all.push({ text: `Set-Cookie: SID=${serial}`, stays: true });
+  }
   if (tunnel) for (const text of ["Upgrade: simtunnel", "Connection: upgrade"]) all.push({ text, stays: false });
   const reason = dice.chance(0.1) ? "" : ` ${noise(dice, 5)}`;
   const startLine = `HTTP/1.${http10 ? 0 : 1} ${status}${reason}`;

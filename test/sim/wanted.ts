@@ -3,14 +3,22 @@
 
 import { type Attempt, Excuse, type SimRequest } from "./ledger.ts";
 import { type BodyRule, type SimHead, valuesOf } from "./message-reader.ts";
+import { Policies } from "./policies.ts";
 import type { World } from "./world.ts";
+
+const none: ReadonlySet<string> = new Set();
 
 function nameOf(line: string): string {
   return line.slice(0, line.indexOf(":")).toLowerCase();
 }
 
-/** Every line is one of `stays`, in their order, or one of `added`, each at most once. */
-function difference(lines: readonly string[], stays: readonly string[], added: ReadonlySet<string>): string {
+/** Every line is one of `stays`, in their order, or one of `added`, each at most once unless it is in `often`. */
+function difference(
+  lines: readonly string[],
+  stays: readonly string[],
+  added: ReadonlySet<string>,
+  often: ReadonlySet<string> = none,
+): string {
   const rest: string[] = [];
   let next = 0;
   for (const line of lines) {
@@ -21,6 +29,7 @@ function difference(lines: readonly string[], stays: readonly string[], added: R
   const seen = new Set<string>();
   for (const line of rest) {
     const name = nameOf(line);
+    if (often.has(name)) continue;
     if (!added.has(name)) return `has ${JSON.stringify(line)}`;
     if (seen.has(name)) return `has ${name} twice`;
     seen.add(name);
@@ -54,11 +63,19 @@ export function checkRequestHead(world: World, request: SimRequest, head: SimHea
     if (values.length !== 1) complain(`${values.length} ${name} fields`);
     return values[0] ?? "";
   };
-  if (head.startLine !== spec.wantedStart) complain(`start line, not ${spec.wantedStart}`);
-  const wrong = difference(lines, spec.wantedLines, addedToRequests);
+  const { policies } = world.layout;
+  // A rewritten Host is another line.
+  const stays = policies === null ? spec.wantedLines : spec.wantedLines.filter((line) => nameOf(line) !== "host");
+  const wrong = difference(lines, stays, policies === null ? addedToRequests : addedByPolicies);
   if (wrong !== "") complain(wrong);
   const host = one("host");
-  if (spec.wantedHost === "" ? host === "" : host !== spec.wantedHost) complain(`Host is not ${spec.wantedHost}`);
+  if (policies === null) {
+    if (head.startLine !== spec.wantedStart) complain(`start line, not ${spec.wantedStart}`);
+    if (spec.wantedHost === "" ? host === "" : host !== spec.wantedHost) complain(`Host is not ${spec.wantedHost}`);
+  } else {
+    const what = policies.checkRequest(spec, head.startLine, (name) => valuesOf(lines, name.toLowerCase())[0] ?? null);
+    if (what !== "") complain(what);
+  }
   if (one("x-forwarded-for") !== spec.wantedFor) complain(`X-Forwarded-For is not ${spec.wantedFor}`);
   if ((valuesOf(lines, "via").length === 1) !== world.weather.via) complain("Via");
   const id = one("x-request-id");
@@ -71,7 +88,10 @@ export function checkRequestHead(world: World, request: SimRequest, head: SimHea
   if (connection !== (spec.upgrades ? "upgrade" : "")) complain(`Connection: ${connection}`);
 }
 
+const addedByPolicies: ReadonlySet<string> = new Set([...addedToRequests, ...Policies.addedToRequests]);
 const addedToResponses: ReadonlySet<string> = new Set(["via", "transfer-encoding", "connection", "upgrade"]);
+const addedByPoliciesBack: ReadonlySet<string> = new Set([...addedToResponses, ...Policies.addedToResponses]);
+const cookies: ReadonlySet<string> = new Set(["set-cookie"]);
 
 /** What a client got as the head of an endpoint's response. */
 export function checkResponseHead(world: World, attempt: Attempt, head: SimHead): void {
@@ -80,8 +100,18 @@ export function checkResponseHead(world: World, attempt: Attempt, head: SimHead)
     world.trace.fail("response", `${request.name}: ${what}\n${[head.startLine, ...head.lines].join("\n")}`);
   if (attempt.request.answeredBy !== attempt) complain("is another attempt's");
   if (!head.startLine.startsWith(`HTTP/1.1 ${attempt.status}`)) complain(`status is not ${attempt.status}`);
-  const wrong = difference(head.lines, attempt.lines, addedToResponses);
+  const { policies } = world.layout;
+  const wrong =
+    policies === null
+      ? difference(head.lines, attempt.lines, addedToResponses)
+      : difference(head.lines, attempt.lines, addedByPoliciesBack, cookies);
   if (wrong !== "") complain(wrong);
+  if (policies !== null) {
+    const one = (name: string): string | null => valuesOf(head.lines, name.toLowerCase())[0] ?? null;
+    const what = policies.checkResponse(request.spec, request.requestId, one);
+    if (what !== "") complain(what);
+    for (const cookie of valuesOf(head.lines, "set-cookie")) policies.noteCookie(cookie);
+  }
   const vias = valuesOf(head.lines, "via").length;
   if (vias !== (world.weather.via && attempt.status !== 101 ? 1 : 0)) complain("Via");
   if (request.spec.http10 && valuesOf(head.lines, "transfer-encoding").length > 0) complain("chunked to HTTP/1.0");

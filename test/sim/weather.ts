@@ -60,6 +60,8 @@ export interface Weather {
   readonly via: boolean;
   /** The run ends with a drain while requests are under way. */
   readonly drains: boolean;
+  /** Routes and pools have all they can have (policies.ts). */
+  readonly policies: boolean;
   readonly deadlines: Deadlines;
   readonly net: NetMood;
 }
@@ -72,6 +74,7 @@ type Rough = Pick<
   readonly crowded: boolean;
   readonly total: boolean;
   readonly bulk: boolean;
+  readonly policies?: boolean;
 };
 
 const clear: Rough = {
@@ -128,6 +131,25 @@ const profiles: readonly (readonly [number, Rough])[] = [
       crowded: false,
       total: true,
       bulk: false,
+    },
+  ],
+  [
+    3,
+    {
+      profile: "policies",
+      solid: false,
+      faults: 0.15,
+      idleCloses: 0.15,
+      rude: 0.15,
+      malformed: 0.05,
+      reloads: 8,
+      flips: 8,
+      deaths: 3,
+      limited: true,
+      crowded: false,
+      total: true,
+      bulk: false,
+      policies: true,
     },
   ],
 ];
@@ -214,6 +236,7 @@ export function weatherOf(dice: Dice, profile: string): Weather {
     trusted: dice.chance(0.2),
     via: dice.chance(0.2),
     drains: dice.chance(0.3),
+    policies: rough.policies === true,
     deadlines: deadlinesOf(dice, rough.total),
     net,
   };
