@@ -352,6 +352,11 @@ export class Attempts implements UpstreamSink, AttemptHistory {
     const { held } = this;
     const upstream = this.upstream!;
     this.held = Held.Nothing;
+    if (head.status === 101 && !upstream.connection.isOpen) {
+      // Of a response that is whole nobody says that its connection has gone; but a tunnel is only about to begin.
+      this.onReset(failure(Side.Endpoint, Phase.ResponseBody, FailureCause.Reset, upstream.reused));
+      return;
+    }
     const flow = this.passOn(head, held === Held.Whole, false);
     if (held === Held.Whole || flow === Flow.Closed) return;
     if (held === Held.HeadAndEnd) this.onData(nothing.bytes, 0, 0, true);

@@ -278,6 +278,19 @@ describe("an asynchronous response hook", () => {
     }
   });
 
+  test("holds back a tunnel whose endpoint goes meanwhile: there is none", async () => {
+    const { rig, gate } = waiting();
+    const client = rig.ask("GET /ws HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    rig.answer("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nfirst");
+    rig.pool.latest.break();
+    gate.resolve();
+    await settle();
+    expect(client.sent()).toStartWith("HTTP/1.1 502");
+    expect(client.sent()).not.toContain("first");
+    expect([rig.log, rig.underWay, rig.pool.connector.open]).toEqual(["502 reset\n", idle, 0]);
+    expect(nothingLeft(rig.end())).toBe(true);
+  });
+
   test("that is late, or rejects, costs the response or is passed over", async () => {
     for (const onError of ["fail", "bypass"] as const) {
       for (const how of ["late", "rejects"] as const) {
