@@ -86,6 +86,7 @@ export class Layout {
   private readonly sinks: readonly PoolDraft[];
   private readonly rows = new Map<string, number>();
   private connectionsMax: number;
+  private readonly limits = new Map<Site, number>();
 
   constructor(dice: Dice, weather: Weather) {
     this.dice = dice;
@@ -202,15 +203,16 @@ export class Layout {
     };
   }
 
+  /** An endpoint that comes back has the limit it had: requests that began before may still be in progress. */
   private join(site: Site): Membership {
     const { dice } = this;
-    return {
-      site,
-      weight: dice.chance(0.6) ? 1 : dice.whole(1, 5),
-      backup: !site.solid && dice.chance(0.2),
-      maxConnections:
-        this.weather.limited && !site.solid && dice.chance(0.6) ? dice.whole(1, this.weather.crowded ? 2 : 4) : OFF,
-    };
+    const weight = dice.chance(0.6) ? 1 : dice.whole(1, 5);
+    const backup = !site.solid && dice.chance(0.2);
+    const isLimited = this.weather.limited && !site.solid && dice.chance(0.6);
+    const drawn = isLimited ? dice.whole(1, this.weather.crowded ? 2 : 4) : OFF;
+    const maxConnections = this.limits.get(site) ?? drawn;
+    this.limits.set(site, maxConnections);
+    return { site, weight, backup, maxConnections };
   }
 
   private randomBalance(): BalanceConfig {

@@ -69,11 +69,15 @@ export class Policies {
     this.retry = {
       ...defaultRetry,
       attempts: dice.whole(0, 2),
-      on: ["connect", "refused", ...dice.pick([[], ["reset", "timeout"] as const, ["reset", 503, 500] as const])],
+      on: [
+        "connect",
+        "refused",
+        ...dice.pick([[], ["reset", "timeout", 500] as const, ["reset", 503, 500, 404] as const]),
+      ],
       nonIdempotent: dice.chance(0.3),
       bufferBytes: dice.pick([0, 1000, 64 * 1024, 1024 * 1024]),
       attemptMs: dice.chance(0.3) ? dice.whole(100, 800) : OFF,
-      budgetMin: dice.pick([0, 100]),
+      budgetMin: dice.pick([0, 100, 100]),
     };
     this.variants = Array.from({ length: 6 }, (_, i) => this.variant(`v${i}`));
     for (const pool of ["main", "other"]) this.changePool(pool);

@@ -226,7 +226,7 @@ export function weatherOf(dice: Dice, profile: string): Weather {
     flips: dice.whole(0, rough.flips),
     deaths: dice.whole(0, rough.deaths),
     limited: rough.limited,
-    crowded: rough.crowded,
+    crowded: rough.crowded || (rough.policies === true && dice.chance(0.5)),
     connectionsMax: dice.chance(0.1) ? dice.whole(8, 15) : 0,
     logs: dice.chance(0.3),
     bulk,
