@@ -12,7 +12,7 @@ export const sampleRequest = latin1(
     "Referer: https://www.example.com/start\r\nCookie: session=0123456789abcdef0123456789abcdef\r\n" +
     'Sec-Fetch-Dest: script\r\nIf-None-Match: "5d8c72a5edda8d6a"\r\n\r\n',
 );
-const sampleResponse = latin1(
+export const sampleResponse = latin1(
   "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: text/javascript\r\n" +
     "Content-Length: 1024\r\nLast-Modified: Sun, 31 Dec 2023 00:00:00 GMT\r\nConnection: keep-alive\r\n" +
     'ETag: "65910a00-400"\r\nCache-Control: max-age=3600\r\nAccept-Ranges: bytes\r\n\r\n',

@@ -76,9 +76,9 @@ function fillTables(): void {
 }
 fillTables();
 
-/** What bytes of Huffman coding can become at most: the shortest code has five bits. One to spare for the pairs. */
+/** Room for what bytes of Huffman coding can become: 8/5 of them, as the shortest code has five bits, and one more. */
 export function decodedLengthMax(codedLength: number): number {
-  return ((codedLength * 8) / 5 + 2) | 0;
+  return codedLength * 2 + 2;
 }
 
 // Where the decoding of a long code stands. Module variables: the functions are synchronous and not re-entrant.
