@@ -134,6 +134,8 @@ export function checkQuiet(world: World): void {
       if (count !== 0) trace.fail("gauge", `${name} of row ${row} is ${count}`);
     });
   }
+  const { opened } = world.compressors;
+  if (opened !== 0) trace.fail("gauge", `${opened} compressors are open`);
   checkTables(world);
   checkCounters(world);
   kernel.checkFrozen();

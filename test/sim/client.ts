@@ -1,6 +1,7 @@
 // A scripted client connection: sends its requests with pipelining, pauses and pieces, reads the responses with a
 // strict reader, checks every line and byte, and misbehaves when its script says so.
 
+import { gunzipSync } from "node:zlib";
 import type { Cause, ConnectionEvents } from "../../src/base/ports.ts";
 import { latin1 } from "../../src/wire/h1/tables.ts";
 import { content, firstForeign, keyOf } from "./content.ts";
@@ -34,6 +35,8 @@ export class SimClient implements ConnectionEvents, MessageSink {
   private inResponse = false;
   private interim = false;
   private bodyAt = 0;
+  /** The pieces of a body that was compressed on its way; null = this one was not. */
+  private packed: Uint8Array[] | null = null;
   private closing = false;
   private gone = false;
   private tunnel: TunnelPeer | null = null;
@@ -217,6 +220,7 @@ export class SimClient implements ConnectionEvents, MessageSink {
     this.attempt = serial === undefined ? null : ledger.attempt(Number(serial));
     this.own = this.attempt === null ? status : 0;
     request.answeredBy = this.attempt;
+    this.packed = valuesOf(head.lines, "content-encoding").length > 0 ? [] : null;
     if (this.attempt !== null) checkResponseHead(this.world, this.attempt, head);
     this.stray = valuesOf(head.lines, "x-sim-stray").length > 0;
     if (status === 101) return this.openTunnel(request);
@@ -246,6 +250,11 @@ export class SimClient implements ConnectionEvents, MessageSink {
   }
 
   onBody(bytes: Uint8Array): void {
+    if (this.packed !== null) this.packed.push(bytes.slice());
+    else this.check(bytes);
+  }
+
+  private check(bytes: Uint8Array): void {
     const { attempt } = this;
     if (attempt !== null) {
       const foreign = firstForeign(keyOf("response", attempt.serial), this.bodyAt, bytes);
@@ -265,6 +274,7 @@ export class SimClient implements ConnectionEvents, MessageSink {
     const { attempt } = this;
     const request = this.waiting.shift()!;
     this.inResponse = false;
+    if (this.packed !== null && this.packed.length > 0) this.check(gunzipSync(Buffer.concat(this.packed)));
     if (attempt === null) {
       ledger.refused(request, this.own, this.stray);
       if (request.spec.body !== "none")

@@ -177,12 +177,15 @@ export class Policies {
               cacheKey: ["cookie"],
               onError: dice.pick(["refuse", "allow"]),
             },
-      mirror: dice.chance(0.4)
+      compress: dice.chance(0.4)
+        ? { codings: ["gzip"], types: ["text/*"], minBytes: dice.pick([1, 500]), level: 1 }
+        : null,
+      mirror: dice.chance(0.6)
         ? {
             ...defaultMirror,
             pool: mirrorPool,
             percent: dice.pick([30, 100]),
-            bodyBytes: dice.pick([0, 3000, 100_000]),
+            bodyBytes: dice.pick([0, 3000, 100_000, 1_000_000]),
           }
         : null,
     };
@@ -323,5 +326,7 @@ export class Policies {
     "ratelimit-limit",
     "ratelimit-remaining",
     "ratelimit-reset",
+    "vary",
+    "content-encoding",
   ].map((name) => name.toLowerCase());
 }

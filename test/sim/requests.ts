@@ -134,6 +134,7 @@ function policyLines(dice: Dice, policies: Policies, id: number): readonly Line[
   const lines: Line[] = [];
   if (dice.chance(0.5)) lines.push(go(`${goneField}: ${id}`));
   if (dice.chance(0.2)) lines.push(go(`${userField}: forged`));
+  if (dice.chance(0.5)) lines.push(stay("Accept-Encoding: gzip"));
   const cookie = policies.cookieLine(dice);
   if (cookie !== null) lines.push(stay(cookie));
   return lines;

@@ -150,6 +150,7 @@ export function randomResponse(dice: Dice, weather: Weather, request: SimRequest
   for (const text of framed.go) all.splice(dice.whole(0, all.length), 0, { text, stays: false });
   if (weather.policies) {
     if (dice.chance(0.5)) all.push({ text: `${backField}: ${serial}`, stays: false });
+    if (dice.chance(0.5)) all.push({ text: "Content-Type: text/plain", stays: true });
     if (dice.chance(0.2)) all.push({ text: `Set-Cookie: SID=${serial}`, stays: true });
   }
   if (tunnel) for (const text of ["Upgrade: simtunnel", "Connection: upgrade"]) all.push({ text, stays: false });

@@ -79,6 +79,7 @@ export class World {
   readonly ledger: Ledger;
   readonly columns: Columns;
   readonly arena: TableArena;
+  readonly compressors = new CompressorSupply();
   readonly workers: readonly SimWorker[];
   heldMax = 0;
   logLines = 0;
@@ -152,7 +153,7 @@ export class World {
       accessLog,
       connectionsMax,
       newSealer: simSealer,
-      compressors: new CompressorSupply(),
+      compressors: this.compressors,
       passwords,
     };
     const plane = new DataPlane(context);
