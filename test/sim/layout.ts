@@ -152,7 +152,10 @@ export class Layout {
       case 1:
       case 2: {
         const fresh = this.sites.filter((site) => !pool.members.some((member) => member.site === site));
-        if (fresh.length > 0) pool.members.push(this.join(dice.pick(fresh)));
+        if (fresh.length > 0) {
+          pool.members.push(this.join(dice.pick(fresh)));
+          this.policies?.noteChange(pool.name);
+        }
         break;
       }
       case 3:

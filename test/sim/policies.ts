@@ -89,10 +89,15 @@ export class Policies {
     if (this.dice.chance(0.7)) return;
     const pool = this.dice.pick(["main", "other"]);
     this.changePool(pool);
+    this.noteChange(pool);
+  }
+
+  /** From now on the pool may have more under way than it is allowed to begin. */
+  noteChange(pool: string): void {
     this.changed.add(pool);
   }
 
-  /** The bounds of a pool, if it has never had others. */
+  /** The bounds of a pool that must hold: it has never had others, nor has an endpoint come back with connections. */
   circuitOf(pool: string): CircuitConfig {
     return (this.changed.has(pool) ? undefined : this.poolParts.get(pool)?.circuit) ?? defaultCircuit;
   }
